@@ -1,0 +1,161 @@
+//! The table of public errors: stable code, status, and what to tell people in French and English.
+
+use crate::language::Language;
+
+macro_rules! error_codes {
+    ($($(#[$doc:meta])* $variant:ident = $code:literal, $status:literal, fr: $fr:literal / $fr_hint:literal, en: $en:literal / $en_hint:literal;)+) => {
+        /// A public error. Codes are stable: they are never renamed, and new ones may appear.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum ErrorCode { $($(#[$doc])* $variant,)+ }
+
+        impl ErrorCode {
+            /// Every code.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The stable code.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $code,)+ }
+            }
+
+            /// The HTTP status that goes with it.
+            pub fn status(self) -> u16 {
+                match self { $(Self::$variant => $status,)+ }
+            }
+
+            /// What went wrong, in one sentence.
+            pub fn title(self, language: Language) -> &'static str {
+                match (self, language.message_language()) { $((Self::$variant, Language::Fr) => $fr, (Self::$variant, _) => $en,)+ }
+            }
+
+            /// What to do about it.
+            pub fn hint(self, language: Language) -> &'static str {
+                match (self, language.message_language()) { $((Self::$variant, Language::Fr) => $fr_hint, (Self::$variant, _) => $en_hint,)+ }
+            }
+        }
+    };
+}
+
+error_codes! {
+    /// A parameter or field is missing or has a wrong form.
+    InvalidRequest = "invalid_request", 400,
+        fr: "La requête est invalide." / "Corrigez le champ cité dans le détail et renvoyez la requête.",
+        en: "The request is invalid." / "Correct the field named in the detail and send the request again.";
+    /// The body is not JSON.
+    InvalidJson = "invalid_json", 400,
+        fr: "Le corps n'est pas du JSON valide." / "Envoyez du JSON en UTF-8 ; la position de l'erreur est dans le détail.",
+        en: "The body is not valid JSON." / "Send JSON in UTF-8; the position of the error is in the detail.";
+    /// The body is not UTF-8.
+    InvalidUtf8 = "invalid_utf8", 400,
+        fr: "Le texte n'est pas en UTF-8, ou contient le caractère NUL." / "Encodez le texte en UTF-8 et retirez les caractères NUL.",
+        en: "The text is not UTF-8, or holds a NUL character." / "Encode the text as UTF-8 and remove NUL characters.";
+    /// The body is too large.
+    PayloadTooLarge = "payload_too_large", 413,
+        fr: "Le corps de la requête est trop grand." / "Envoyez les événements en plusieurs lots de 8 Mio au plus.",
+        en: "The request body is too large." / "Send the events in several batches of at most 8 MiB.";
+    /// The content type is not one we read.
+    UnsupportedMediaType = "unsupported_media_type", 415,
+        fr: "Ce type de contenu n'est pas accepté." / "Envoyez application/json, ou application/x-ndjson pour des événements.",
+        en: "This content type is not accepted." / "Send application/json, or application/x-ndjson for events.";
+    /// No such path, or not yours.
+    NotFound = "not_found", 404,
+        fr: "Introuvable." / "Vérifiez l'adresse et l'identifiant ; ce qui appartient à une autre salle n'existe pas pour vous.",
+        en: "Not found." / "Check the address and the id; what belongs to another gym does not exist for you.";
+    /// The path exists for other methods.
+    MethodNotAllowed = "method_not_allowed", 405,
+        fr: "Cette méthode n'est pas permise ici." / "Consultez /api/v1/openapi.json.",
+        en: "This method is not allowed here." / "See /api/v1/openapi.json.";
+    /// No token, or an invalid one.
+    Unauthenticated = "unauthenticated", 401,
+        fr: "Identification requise." / "Envoyez un jeton valide : Authorization: Bearer …",
+        en: "Authentication is required." / "Send a valid token: Authorization: Bearer …";
+    /// The token is too old.
+    TokenExpired = "token_expired", 401,
+        fr: "Le jeton a expiré." / "Demandez un nouveau jeton : POST /api/v1/kiosks/token, ou connectez-vous de nouveau.",
+        en: "The token has expired." / "Ask for a new token: POST /api/v1/kiosks/token, or sign in again.";
+    /// Known, but not allowed to do this.
+    Forbidden = "forbidden", 403,
+        fr: "Vous n'avez pas le droit de faire cela." / "Demandez à un responsable de la salle.",
+        en: "You are not allowed to do this." / "Ask a manager of the gym.";
+    /// E-mail or password is wrong.
+    CredentialsInvalid = "credentials_invalid", 401,
+        fr: "Adresse ou mot de passe incorrect." / "Vérifiez la saisie, ou demandez un nouveau mot de passe à l'administrateur.",
+        en: "Wrong e-mail address or password." / "Check what you typed, or ask the administrator for a new password.";
+    /// Too many requests.
+    RateLimited = "rate_limited", 429,
+        fr: "Trop de tentatives." / "Attendez le délai de l'en-tête Retry-After.",
+        en: "Too many attempts." / "Wait as long as the Retry-After header says.";
+    /// The pairing code is unknown, used or expired.
+    PairingCodeInvalid = "pairing_code_invalid", 400,
+        fr: "Ce code d'appairage est inconnu, déjà utilisé ou expiré." / "Créez un nouveau code : jarvis kiosk add, ou jarvis kiosk code.",
+        en: "This pairing code is unknown, used or expired." / "Make a new one: jarvis kiosk add, or jarvis kiosk code.";
+    /// The kiosk was revoked or never paired.
+    KioskRevoked = "kiosk_revoked", 403,
+        fr: "Cette borne n'est pas, ou plus, appairée." / "Appairez-la de nouveau avec un code à usage unique.",
+        en: "This kiosk is not paired, or no longer." / "Pair it again with a one-time code.";
+    /// Unknown and inactive badges give the same answer.
+    BadgeUnknown = "badge_unknown", 404,
+        fr: "Badge non reconnu." / "Présentez le badge à l'accueil.",
+        en: "Badge not recognised." / "Show the badge at the reception.";
+    /// The purpose named in the detail was not agreed to.
+    ConsentRequired = "consent_required", 403,
+        fr: "Le membre n'a pas donné son accord." / "Demandez l'accord cité dans le détail, ou continuez sans.",
+        en: "The member has not agreed." / "Ask for the consent named in the detail, or go on without.";
+    /// No such session for this caller.
+    SessionNotFound = "session_not_found", 404,
+        fr: "Session introuvable." / "Ouvrez une session avec POST /api/v1/sessions ; une borne ne voit que les siennes.",
+        en: "Session not found." / "Open one with POST /api/v1/sessions; a kiosk sees only its own.";
+    /// The session ended more than ten minutes ago.
+    SessionClosed = "session_closed", 409,
+        fr: "La session est terminée depuis plus de dix minutes." / "Ouvrez une nouvelle session.",
+        en: "The session ended more than ten minutes ago." / "Open a new session.";
+    /// The session still runs.
+    SessionOpen = "session_open", 409,
+        fr: "La session est encore ouverte." / "Fermez-la d'abord : POST /api/v1/sessions/{id}/close.",
+        en: "The session is still open." / "Close it first: POST /api/v1/sessions/{id}/close.";
+    /// No event of the request could be kept.
+    EventInvalid = "event_invalid", 422,
+        fr: "L'événement est invalide." / "Corrigez le champ cité dans le détail ; les autres événements du lot sont enregistrés.",
+        en: "The event is invalid." / "Correct the field named in the detail; the other events of the batch are kept.";
+    /// The kiosk's clock is wrong; the event was kept with the time of its arrival.
+    TimestampOutOfRange = "timestamp_out_of_range", 422,
+        fr: "L'heure de l'événement est impossible ; l'heure d'arrivée a été retenue." / "Réglez l'horloge de la borne.",
+        en: "The time of the event is impossible; the time of arrival was kept instead." / "Set the kiosk's clock.";
+    /// No such member in this gym.
+    MemberNotFound = "member_not_found", 404,
+        fr: "Membre introuvable." / "Vérifiez l'identifiant ; un membre d'une autre salle n'existe pas pour vous.",
+        en: "Member not found." / "Check the id; a member of another gym does not exist for you.";
+    /// A fact's value has a field of the wrong type.
+    FactValueInvalid = "fact_value_invalid", 422,
+        fr: "La valeur du fait est invalide." / "Corrigez le champ cité dans le détail.",
+        en: "The value of the fact is invalid." / "Correct the field named in the detail.";
+    /// The database does not answer.
+    DatabaseUnavailable = "database_unavailable", 503,
+        fr: "La base de données ne répond pas." / "Réessayez dans quelques secondes ; voyez /readyz.",
+        en: "The database does not answer." / "Try again in a few seconds; see /readyz.";
+    /// Too much at once.
+    Overloaded = "overloaded", 503,
+        fr: "Le serveur est saturé." / "Réessayez après le délai de l'en-tête Retry-After.",
+        en: "The server is overloaded." / "Try again after the delay in the Retry-After header.";
+    /// A defect of ours.
+    Internal = "internal", 500,
+        fr: "Erreur interne." / "Réessayez ; si cela persiste, transmettez l'identifiant de requête.",
+        en: "Internal error." / "Try again; if it persists, report the request id.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_unique_and_speaks_both_languages() {
+        let mut codes: Vec<_> = ErrorCode::ALL.iter().map(|c| c.as_str()).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), ErrorCode::ALL.len());
+        for code in ErrorCode::ALL {
+            assert_ne!(code.title(Language::Fr), code.title(Language::En), "{code:?}");
+            assert_ne!(code.hint(Language::Fr), code.hint(Language::En), "{code:?}");
+            assert!((400..600).contains(&code.status()), "{code:?}");
+        }
+    }
+}
