@@ -1,0 +1,30 @@
+# Two commands: `make demo` shows JARVIS at work, `make test` runs everything CI runs.
+# Standard output belongs to the program (`make demo ARGS='--once --json' | jq .`); talk goes to standard error.
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.PHONY: help demo test build fetch fmt sqlx
+
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: build ## Fetch, build and start a demo gym; ARGS='--once --json' prints one JSON object and ends
+	@exec scripts/fetch.py -- $(TARGET_DIR)/demo/jarvis demo $(ARGS)
+
+test: ## Run everything CI runs; ONLY='fmt clippy' runs some steps, ARGS goes to cargo nextest
+	@scripts/prerequisites.sh --test
+	@scripts/check.py $(if $(ONLY),--only '$(ONLY)') -- $(ARGS)
+
+build: fetch ## Build the program as the demo uses it
+	@SQLX_OFFLINE=true cargo build --locked --profile demo -p jarvis >&2
+
+fetch: ## Fetch PostgreSQL and the embedding weights into the cache
+	@scripts/prerequisites.sh
+	@scripts/fetch.py
+
+fmt: ## Format the code
+	@cargo fmt --all
+
+sqlx: ## Write .sqlx again after a query changed (needs no database of yours)
+	@scripts/check.py --write-sqlx
