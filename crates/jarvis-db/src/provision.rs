@@ -1,0 +1,76 @@
+//! What only the owner of the database may do: create gyms and the people who work for them.
+//!
+//! These functions take a connection of the migrating role, not a [`crate::ScopedTx`]: no scope of the
+//! running server may create a tenant or give rights.
+
+use crate::DbError;
+use crate::queries::account::Account;
+use crate::queries::gym::Gym;
+use jarvis_core::GymId;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+/// Creates a gym. Fails with a conflict when the slug is taken.
+pub async fn insert_gym(conn: &mut PgConnection, gym: &Gym) -> Result<(), DbError> {
+    sqlx::query!(
+        "insert into public.gyms (id, name, slug, timezone, locale, embedding_model) values ($1, $2, $3, $4, $5, $6)",
+        gym.id.as_uuid(),
+        gym.name,
+        gym.slug,
+        gym.timezone,
+        gym.locale,
+        gym.embedding_model,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The gym with this slug or id.
+pub async fn find_gym(conn: &mut PgConnection, slug_or_id: &str) -> Result<Option<GymId>, DbError> {
+    let id = sqlx::query_scalar!(
+        "select id from public.gyms where slug = $1 or id::text = lower($1) order by id limit 1",
+        slug_or_id,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(id.map(GymId::from))
+}
+
+/// Creates an account, or gives an existing one (same e-mail address) these rights and this password.
+/// Returns the account's id. `password_hash` is in PHC form.
+pub async fn upsert_account(
+    conn: &mut PgConnection,
+    account: &Account,
+    password_hash: &str,
+) -> Result<Uuid, DbError> {
+    let mut tx = sqlx::Connection::begin(conn).await?;
+    let id = sqlx::query_scalar!(
+        "insert into auth.users (id, email, encrypted_password, email_confirmed_at)
+         values ($1, lower(btrim($2)), $3, now())
+         on conflict (email) do update set encrypted_password = excluded.encrypted_password
+         returning id",
+        account.id.as_uuid(),
+        account.email,
+        password_hash,
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    let gyms: Vec<Uuid> = account.gym_access.iter().map(|g| g.as_uuid()).collect();
+    sqlx::query!(
+        "insert into public.users (id, email, full_name, role, gym_access, is_active)
+         values ($1, lower(btrim($2)), $3, $4, $5, $6)
+         on conflict (id) do update set full_name = excluded.full_name, role = excluded.role,
+           gym_access = excluded.gym_access, is_active = excluded.is_active",
+        id,
+        account.email,
+        account.full_name,
+        account.role,
+        &gyms,
+        account.is_active,
+    )
+    .execute(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    Ok(id)
+}

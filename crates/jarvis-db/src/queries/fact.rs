@@ -1,0 +1,241 @@
+//! Facts: what is remembered of a member, with its evidence.
+
+use crate::{DbError, ScopedTx};
+use chrono::{DateTime, Utc};
+use jarvis_core::{Category, EventId, Fact, FactId, GymId, MemberId, SessionId};
+use serde_json::Value;
+use uuid::Uuid;
+
+struct Row {
+    id: Uuid,
+    category: String,
+    fact_key: String,
+    fact_value: Value,
+    confidence: Option<f64>,
+    source_session_id: Option<String>,
+    source_event_id: Option<Uuid>,
+    source_quote: Option<String>,
+    verified: bool,
+    is_active: Option<bool>,
+    times_confirmed: i32,
+    last_confirmed_at: Option<DateTime<Utc>>,
+    expires_at: Option<DateTime<Utc>>,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+impl TryFrom<Row> for Fact {
+    type Error = DbError;
+
+    fn try_from(r: Row) -> Result<Self, DbError> {
+        Ok(Self {
+            id: r.id.into(),
+            category: r.category.parse().map_err(|_| DbError::unknown_word("category"))?,
+            fact_key: r.fact_key,
+            fact_value: r.fact_value,
+            confidence: r.confidence.unwrap_or_default(),
+            source_session_id: r.source_session_id,
+            source_event_id: r.source_event_id.map(EventId::from),
+            source_quote: r.source_quote,
+            verified: r.verified,
+            is_active: r.is_active.unwrap_or(false),
+            times_confirmed: r.times_confirmed,
+            last_confirmed_at: r.last_confirmed_at,
+            expires_at: r.expires_at,
+            created_at: r.created_at,
+            updated_at: r.updated_at,
+        })
+    }
+}
+
+/// A fact to store.
+#[derive(Debug, Clone)]
+pub struct NewFact<'a> {
+    /// Its id, when it is new.
+    pub id: FactId,
+    /// The member.
+    pub member: MemberId,
+    /// The category.
+    pub category: Category,
+    /// Its key.
+    pub fact_key: &'a str,
+    /// Its value.
+    pub fact_value: &'a Value,
+    /// How sure, 0 to 1.
+    pub confidence: f64,
+    /// Where it comes from.
+    pub session: &'a SessionId,
+    /// The cited turn.
+    pub event: Option<EventId>,
+    /// The member's own words.
+    pub quote: &'a str,
+}
+
+/// Stores a fact through the guarded upsert of the database, which confirms, replaces or refuses.
+/// Returns the fact as it stands afterwards.
+pub async fn upsert(tx: &mut ScopedTx, gym: GymId, fact: &NewFact<'_>) -> Result<Fact, DbError> {
+    sqlx::query_as!(
+        Row,
+        r#"insert into public.member_facts as f
+             (id, gym_id, member_id, category, fact_key, fact_value, confidence, source_session_id,
+              source_event_id, source_quote, is_active)
+           values ($1, $2, $3, $4, $5, $6, $7::float8::numeric(3,2), $8, $9, $10, true)
+           on conflict (member_id, category, fact_key) do update
+             set fact_value = excluded.fact_value, confidence = excluded.confidence,
+                 source_session_id = excluded.source_session_id, source_event_id = excluded.source_event_id,
+                 source_quote = excluded.source_quote, is_active = excluded.is_active
+           returning f.id, f.category, f.fact_key, f.fact_value, f.confidence::float8 as confidence,
+                     f.source_session_id, f.source_event_id, f.source_quote, f.verified as "verified!",
+                     f.is_active, f.times_confirmed as "times_confirmed!", f.last_confirmed_at, f.expires_at,
+                     f.created_at as "created_at!", f.updated_at as "updated_at!""#,
+        fact.id.as_uuid(),
+        gym.as_uuid(),
+        fact.member.as_uuid(),
+        fact.category.as_str(),
+        fact.fact_key,
+        fact.fact_value,
+        fact.confidence,
+        fact.session.as_str(),
+        fact.event.map(EventId::as_uuid),
+        fact.quote,
+    )
+    .fetch_one(&mut **tx)
+    .await?
+    .try_into()
+}
+
+/// Which facts to list.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FactFilter {
+    /// Retired and expired ones too.
+    pub include_inactive: bool,
+}
+
+/// The facts of a member, injuries first, then the other categories as the context presents them; within a
+/// category the surest and newest first.
+pub async fn list(
+    tx: &mut ScopedTx,
+    gym: GymId,
+    member: MemberId,
+    filter: FactFilter,
+    now: DateTime<Utc>,
+) -> Result<Vec<Fact>, DbError> {
+    sqlx::query_as!(
+        Row,
+        r#"select id, category, fact_key, fact_value, confidence::float8 as confidence, source_session_id,
+                  source_event_id, source_quote, verified as "verified!", is_active,
+                  times_confirmed as "times_confirmed!", last_confirmed_at, expires_at,
+                  created_at as "created_at!", updated_at as "updated_at!"
+             from public.member_facts
+            where gym_id = $1 and member_id = $2
+              and ($3 or (is_active and (expires_at is null or expires_at > $4)))
+            order by array_position(array['injury','goal','concern','progress','preference'], category),
+                     confidence desc, updated_at desc, id"#,
+        gym.as_uuid(),
+        member.as_uuid(),
+        filter.include_inactive,
+        now,
+    )
+    .fetch_all(&mut **tx)
+    .await?
+    .into_iter()
+    .map(Fact::try_from)
+    .collect()
+}
+
+/// The facts that a session last wrote.
+pub async fn list_of_session(
+    tx: &mut ScopedTx,
+    gym: GymId,
+    session: &SessionId,
+) -> Result<Vec<Fact>, DbError> {
+    sqlx::query_as!(
+        Row,
+        r#"select id, category, fact_key, fact_value, confidence::float8 as confidence, source_session_id,
+                  source_event_id, source_quote, verified as "verified!", is_active,
+                  times_confirmed as "times_confirmed!", last_confirmed_at, expires_at,
+                  created_at as "created_at!", updated_at as "updated_at!"
+             from public.member_facts
+            where gym_id = $1 and source_session_id = $2
+            order by array_position(array['injury','goal','concern','progress','preference'], category), fact_key"#,
+        gym.as_uuid(),
+        session.as_str(),
+    )
+    .fetch_all(&mut **tx)
+    .await?
+    .into_iter()
+    .map(Fact::try_from)
+    .collect()
+}
+
+/// Retires a fact: it is no longer true, its history stays. False when there is no such active fact.
+pub async fn retire(
+    tx: &mut ScopedTx,
+    gym: GymId,
+    fact: FactId,
+    session: Option<&SessionId>,
+) -> Result<bool, DbError> {
+    let done = sqlx::query!(
+        "update public.member_facts
+            set is_active = false, source_session_id = coalesce($3, source_session_id)
+          where gym_id = $1 and id = $2 and is_active",
+        gym.as_uuid(),
+        fact.as_uuid(),
+        session.map(SessionId::as_str),
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// A line of a fact's history.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct HistoryLine {
+    /// What happened: insert, update, confirm, retire, revive, refuse or delete.
+    pub operation: String,
+    /// The category.
+    pub category: String,
+    /// The key.
+    pub fact_key: String,
+    /// Before.
+    pub old: Option<Value>,
+    /// After, or what was refused.
+    pub new: Option<Value>,
+    /// The session that caused it.
+    pub session_id: Option<String>,
+    /// Who did it.
+    pub actor: Option<String>,
+    /// Why it was refused.
+    pub refusal_code: Option<String>,
+    /// When.
+    pub recorded_at: DateTime<Utc>,
+}
+
+/// The history of a member's facts, oldest first.
+pub async fn list_history(
+    tx: &mut ScopedTx,
+    gym: GymId,
+    member: MemberId,
+) -> Result<Vec<HistoryLine>, DbError> {
+    Ok(sqlx::query_as!(
+        HistoryLine,
+        r#"select operation, category, fact_key, old, new, session_id, actor, refusal_code, recorded_at
+             from jarvis.member_fact_history where gym_id = $1 and member_id = $2 order by recorded_at, id"#,
+        gym.as_uuid(),
+        member.as_uuid(),
+    )
+    .fetch_all(&mut **tx)
+    .await?)
+}
+
+/// As [`upsert`], inside a savepoint: a refusal leaves the rest of the transaction as it was.
+pub async fn upsert_in_savepoint(tx: &mut ScopedTx, gym: GymId, fact: &NewFact<'_>) -> Result<Fact, DbError> {
+    sqlx::query!("savepoint fact").execute(&mut **tx).await?;
+    let result = upsert(tx, gym, fact).await;
+    if result.is_ok() {
+        sqlx::query!("release savepoint fact").execute(&mut **tx).await?;
+    } else {
+        sqlx::query!("rollback to savepoint fact").execute(&mut **tx).await?;
+    }
+    result
+}

@@ -1,0 +1,41 @@
+//! Gyms.
+
+use crate::{DbError, ScopedTx};
+use jarvis_core::GymId;
+
+/// A gym.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Gym {
+    /// Its id.
+    pub id: GymId,
+    /// Its name, as members know it.
+    pub name: String,
+    /// Its short name in addresses and commands.
+    pub slug: String,
+    /// IANA time zone, such as `Europe/Paris`.
+    pub timezone: String,
+    /// Language of its pages, such as `fr`.
+    pub locale: String,
+    /// The embedding model whose vectors are compared.
+    pub embedding_model: String,
+}
+
+/// The gyms in scope, by name.
+pub async fn list(tx: &mut ScopedTx) -> Result<Vec<Gym>, DbError> {
+    let rows = sqlx::query!(
+        "select id, name, slug as \"slug!\", timezone, locale, embedding_model from public.gyms order by name, id"
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|r| Gym {
+            id: r.id.into(),
+            name: r.name,
+            slug: r.slug,
+            timezone: r.timezone,
+            locale: r.locale,
+            embedding_model: r.embedding_model,
+        })
+        .collect())
+}

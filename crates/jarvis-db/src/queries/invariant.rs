@@ -1,0 +1,130 @@
+//! The promises of the product, checked on live data. Run with the migrating role: they look at all gyms.
+
+use crate::DbError;
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+
+/// A session that breaks a promise.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct BrokenSession {
+    /// The session.
+    pub session_id: String,
+    /// Its gym's slug or id.
+    pub gym: String,
+}
+
+/// Processed sessions with a user turn that lack their summary or its embedding.
+pub async fn processed_without_memory(conn: &mut PgConnection) -> Result<Vec<BrokenSession>, DbError> {
+    Ok(sqlx::query_as!(
+        BrokenSession,
+        r#"select s.session_id, coalesce(g.slug, g.id::text) as "gym!"
+             from public.conversation_sessions s join public.gyms g on g.id = s.gym_id
+            where s.state = 'processed'
+              and not exists (select from public.conversation_summaries c
+                               where c.gym_id = s.gym_id and c.session_id = s.session_id
+                                 and (c.embedding is not null or c.written_by <> 'jarvis'))
+            order by s.started_at"#
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+/// Sessions that ended `empty` although a user turn with text is stored and `memory` is agreed to.
+pub async fn empty_with_user_turns(conn: &mut PgConnection) -> Result<Vec<BrokenSession>, DbError> {
+    Ok(sqlx::query_as!(
+        BrokenSession,
+        r#"select s.session_id, coalesce(g.slug, g.id::text) as "gym!"
+             from public.conversation_sessions s join public.gyms g on g.id = s.gym_id
+            where s.state = 'empty' and s.state_reason = 'no_user_turn'
+              and exists (select from public.conversation_events e
+                           where e.gym_id = s.gym_id and e.session_id = s.session_id
+                             and e.event_type = 'user_transcript' and btrim(e.transcript) <> '')
+            order by s.started_at"#
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+/// Sessions that wait for their memory since before `since`.
+pub async fn waiting_since(
+    conn: &mut PgConnection,
+    since: DateTime<Utc>,
+) -> Result<Vec<BrokenSession>, DbError> {
+    Ok(sqlx::query_as!(
+        BrokenSession,
+        r#"select s.session_id, coalesce(g.slug, g.id::text) as "gym!"
+             from public.conversation_sessions s join public.gyms g on g.id = s.gym_id
+            where s.state = 'closing' and s.ended_at < $1 order by s.started_at"#,
+        since,
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+/// Sessions whose processing gave up.
+pub async fn failed(conn: &mut PgConnection) -> Result<Vec<BrokenSession>, DbError> {
+    Ok(sqlx::query_as!(
+        BrokenSession,
+        r#"select s.session_id, coalesce(g.slug, g.id::text) as "gym!"
+             from public.conversation_sessions s join public.gyms g on g.id = s.gym_id
+            where s.state = 'failed' order by s.started_at"#
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+/// Open sessions in which nothing happened since before `since`.
+pub async fn open_since(
+    conn: &mut PgConnection,
+    since: DateTime<Utc>,
+) -> Result<Vec<BrokenSession>, DbError> {
+    Ok(sqlx::query_as!(
+        BrokenSession,
+        r#"select s.session_id, coalesce(g.slug, g.id::text) as "gym!"
+             from public.conversation_sessions s join public.gyms g on g.id = s.gym_id
+            where s.state = 'open' and coalesce(s.last_event_at, s.started_at) < $1 order by s.started_at"#,
+        since,
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+/// Summaries with an embedding that recall cannot see: their side row is missing, or differs.
+pub async fn unsearchable_summaries(conn: &mut PgConnection) -> Result<Vec<BrokenSession>, DbError> {
+    Ok(sqlx::query_as!(
+        BrokenSession,
+        r#"select c.session_id, coalesce(g.slug, g.id::text) as "gym!"
+             from public.conversation_summaries c join public.gyms g on g.id = c.gym_id
+            where c.embedding is not null and c.embedding_model <> 'unknown'
+              and not exists (select from jarvis.summary_vectors v
+                               where v.gym_id = c.gym_id and v.member_id = c.member_id and v.summary_id = c.id
+                                 and v.model = c.embedding_model)
+            order by c.created_at"#
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+/// Facts of ours whose quote is not in the member's own words, though the session's text is still kept.
+pub async fn facts_without_evidence(conn: &mut PgConnection) -> Result<i64, DbError> {
+    Ok(sqlx::query_scalar!(
+        r#"select count(*) as "count!" from public.member_facts f
+            where f.verified and f.source_event_id is not null and f.source_quote is not null
+              and exists (select from public.conversation_events e
+                           where e.gym_id = f.gym_id and e.id = f.source_event_id
+                             and (e.event_type <> 'user_transcript' or e.member_id is distinct from f.member_id))"#
+    )
+    .fetch_one(conn)
+    .await?)
+}
+
+/// How many writes of facts the guards refused, by code.
+pub async fn refusals(conn: &mut PgConnection) -> Result<Vec<(String, i64)>, DbError> {
+    let rows = sqlx::query!(
+        r#"select coalesce(refusal_code, 'unknown') as "code!", count(*) as "count!"
+             from jarvis.member_fact_history where operation = 'refuse' group by 1 order by 1"#
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|r| (r.code, r.count)).collect())
+}

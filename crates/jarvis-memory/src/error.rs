@@ -1,0 +1,72 @@
+//! What can go wrong, as the edge tells it.
+
+use jarvis_core::ErrorCode;
+use jarvis_db::DbError;
+
+/// Why a use-case did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum MemoryError {
+    /// The request cannot be met; the caller can do something about it.
+    #[error("{}", code.as_str())]
+    Refused {
+        /// The stable code.
+        code: ErrorCode,
+        /// What it is about, such as the field or the purpose; never what a member said.
+        detail: Option<String>,
+    },
+    /// The database failed.
+    #[error("the database failed")]
+    Db(#[source] DbError),
+    /// The embedding failed.
+    #[error("the embedding failed")]
+    Embedding(#[source] jarvis_llm::LlmError),
+    /// Turns or consents changed while a session was processed; the next try sees them.
+    #[error("the session changed while it was processed")]
+    Changed,
+    /// A defect of ours.
+    #[error("unexpected: {0}")]
+    Bug(&'static str),
+}
+
+impl MemoryError {
+    /// A refusal without a detail.
+    pub fn refused(code: ErrorCode) -> Self {
+        Self::Refused { code, detail: None }
+    }
+
+    /// A refusal that says what it is about.
+    pub fn refused_because(code: ErrorCode, detail: impl Into<String>) -> Self {
+        Self::Refused { code, detail: Some(detail.into()) }
+    }
+
+    /// The public code.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::Refused { code, .. } => *code,
+            Self::Db(error) if error.is_transient() => ErrorCode::DatabaseUnavailable,
+            Self::Db(_) | Self::Embedding(_) | Self::Changed | Self::Bug(_) => ErrorCode::Internal,
+        }
+    }
+
+    /// What it is about, for the caller.
+    pub fn detail(&self) -> Option<&str> {
+        match self {
+            Self::Refused { detail, .. } => detail.as_deref(),
+            _ => None,
+        }
+    }
+}
+
+impl From<DbError> for MemoryError {
+    fn from(error: DbError) -> Self {
+        let DbError::Refused { code, detail, .. } = &error else { return Self::Db(error) };
+        let code = match code.as_str() {
+            "JC001" => ErrorCode::ConsentRequired,
+            "JS001" | "JS002" => ErrorCode::SessionNotFound,
+            "JS003" => ErrorCode::SessionClosed,
+            "JF001" => ErrorCode::FactValueInvalid,
+            _ => return Self::Db(error),
+        };
+        Self::Refused { code, detail: detail.clone() }
+    }
+}

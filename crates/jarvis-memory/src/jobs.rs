@@ -1,0 +1,81 @@
+//! The jobs of memory, and who runs them.
+
+use crate::{Memory, MemoryError, orphans, process};
+use chrono::{DateTime, Utc};
+use jarvis_core::{GymId, SessionId};
+use jarvis_db::{DbError, ScopedTx};
+use jarvis_jobs::{Job, JobError, NewJob, enqueue};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// Makes the memory of one closed session. Safe to run any number of times.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ProcessSession {
+    /// The gym.
+    pub gym: GymId,
+    /// The session.
+    pub session: SessionId,
+}
+
+impl Job for ProcessSession {
+    const KIND: &'static str = "memory.process_session";
+    const MAX_ATTEMPTS: i16 = 12;
+    const TIMEOUT: Duration = Duration::from_mins(2);
+
+    fn unique_key(&self) -> Option<String> {
+        Some(self.session.to_string())
+    }
+
+    fn gym_id(&self) -> Option<Uuid> {
+        Some(self.gym.as_uuid())
+    }
+}
+
+/// Closes the sessions that nobody closed, and finds those whose processing was lost.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct SweepOrphans {}
+
+impl Job for SweepOrphans {
+    const KIND: &'static str = "memory.orphan_sessions";
+    const MAX_ATTEMPTS: i16 = 3;
+    const TIMEOUT: Duration = Duration::from_mins(1);
+
+    fn unique_key(&self) -> Option<String> {
+        Some("all".to_owned())
+    }
+}
+
+/// Enqueues the processing of a session in the caller's transaction.
+pub(crate) async fn enqueue_processing(
+    tx: &mut ScopedTx,
+    gym: GymId,
+    session: &SessionId,
+    now: DateTime<Utc>,
+) -> Result<(), MemoryError> {
+    let job = ProcessSession { gym, session: session.clone() };
+    let job = NewJob::of(&job).map_err(|_| MemoryError::Bug("a job's ids did not serialise"))?;
+    enqueue(tx, &job, now).await.map_err(DbError::from)?;
+    Ok(())
+}
+
+/// Runs [`ProcessSession`].
+pub async fn run_process_session(memory: &Memory, job: ProcessSession) -> Result<(), JobError> {
+    process::process_session(memory, job.gym, &job.session).await.map_err(as_job_error)
+}
+
+/// Runs [`SweepOrphans`].
+pub async fn run_sweep_orphans(memory: &Memory, _job: SweepOrphans) -> Result<(), JobError> {
+    orphans::sweep(memory).await.map(drop).map_err(as_job_error)
+}
+
+fn as_job_error(error: MemoryError) -> JobError {
+    // The chain names tables, constraints and codes; it never holds a row or a word that was said.
+    let mut reason = error.to_string();
+    let mut source = std::error::Error::source(&error);
+    while let Some(cause) = source {
+        reason = format!("{reason}: {cause}");
+        source = cause.source();
+    }
+    JobError::retry(reason)
+}

@@ -1,0 +1,30 @@
+#![doc = include_str!("../README.md")]
+
+pub mod context;
+pub mod embedder;
+pub mod error;
+pub mod extract;
+pub mod jobs;
+pub mod orphans;
+pub mod process;
+pub mod recall;
+pub mod sentiment;
+pub mod sessions;
+pub mod summary;
+
+pub use embedder::Embedder;
+pub use error::MemoryError;
+
+use jarvis_core::clock::SharedClock;
+use jarvis_db::Db;
+
+/// Everything the use-cases of memory need. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Memory {
+    /// The database.
+    pub db: Db,
+    /// The time.
+    pub clock: SharedClock,
+    /// What turns text into vectors.
+    pub embedder: Embedder,
+}

@@ -1,0 +1,111 @@
+//! What a member said before, nearest to a question.
+
+use crate::{Memory, MemoryError};
+use jarvis_core::{ErrorCode, Language, MemberId, Scope, SessionId};
+use jarvis_db::queries::summary::{self, Match};
+use jarvis_db::queries::{member, session};
+
+/// Questions longer than this are refused, in characters.
+pub const MAX_QUERY_CHARS: usize = 2_000;
+/// The most memories of one answer.
+pub const MAX_K: i32 = 50;
+/// Calibrated similarity from which a memory is offered when nobody says otherwise: what matters more in a
+/// context is not to miss (design: 0.3 or top-k), while 0.7 means "likely relevant".
+pub const DEFAULT_THRESHOLD: f64 = 0.3;
+
+/// A question to memory.
+#[derive(Debug, Clone)]
+pub struct RecallQuery {
+    /// What is asked; its text never reaches a log.
+    pub text: String,
+    /// At most so many memories, 1 to [`MAX_K`].
+    pub k: i32,
+    /// Only memories at least this similar, 0 to 1; without effect when recall is by words.
+    pub threshold: f64,
+}
+
+/// How an answer was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecallMethod {
+    /// By meaning: exact cosine over the member's summaries.
+    Embedding,
+    /// By words, since no embedding model is there.
+    FullText,
+}
+
+/// Ranked memories of one member.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Recalled {
+    /// How they were found.
+    pub method: RecallMethod,
+    /// Best first; empty when nothing fits.
+    pub memories: Vec<Match>,
+}
+
+/// The memories of a member nearest to a question, as far as `scope` may see them.
+pub async fn recall(
+    memory: &Memory,
+    scope: Scope,
+    member: MemberId,
+    query: &RecallQuery,
+) -> Result<Recalled, MemoryError> {
+    check(query)?;
+    let vector = memory.embedder.query(&query.text).await?;
+    let mut tx = memory.db.begin(&scope).await?;
+    let found = member::find(&mut tx, member).await?;
+    let found = found.ok_or_else(|| MemoryError::refused(ErrorCode::MemberNotFound))?;
+    let recalled = match vector {
+        Some(vector) => Recalled {
+            method: RecallMethod::Embedding,
+            memories: summary::match_embedding(&mut tx, member, vector, query.threshold, query.k).await?,
+        },
+        None => Recalled {
+            method: RecallMethod::FullText,
+            memories: by_words(&mut tx, &found, &query.text, query.k).await?,
+        },
+    };
+    Ok(recalled)
+}
+
+/// As [`recall`], for the member of a kiosk's own session: a kiosk never names a member.
+pub async fn recall_in_session(
+    memory: &Memory,
+    kiosk: &crate::sessions::KioskIdentity,
+    id: &SessionId,
+    query: &RecallQuery,
+) -> Result<Recalled, MemoryError> {
+    check(query)?;
+    let mut tx = memory.db.begin(&kiosk.scope()).await?;
+    let session = session::find(&mut tx, id)
+        .await?
+        .filter(|s| s.kiosk_id == Some(kiosk.kiosk))
+        .ok_or_else(|| MemoryError::refused(ErrorCode::SessionNotFound))?;
+    tx.commit().await?;
+    recall(memory, kiosk.scope(), session.member_id, query).await
+}
+
+async fn by_words(
+    tx: &mut jarvis_db::ScopedTx,
+    member: &member::Member,
+    text: &str,
+    k: i32,
+) -> Result<Vec<Match>, MemoryError> {
+    let language = if member.language == Language::En { Language::En } else { Language::Fr };
+    Ok(summary::match_words(tx, member.gym_id, member.id, text, language, k).await?)
+}
+
+fn check(query: &RecallQuery) -> Result<(), MemoryError> {
+    let refuse = |detail: &str| Err(MemoryError::refused_because(ErrorCode::InvalidRequest, detail));
+    let length = query.text.trim().chars().count();
+    if length == 0 || length > MAX_QUERY_CHARS || query.text.contains('\0') {
+        return refuse("query: 1 to 2000 characters");
+    }
+    if !(1..=MAX_K).contains(&query.k) {
+        return refuse("k: 1 to 50");
+    }
+    if !(0.0..=1.0).contains(&query.threshold) {
+        return refuse("threshold: 0 to 1");
+    }
+    Ok(())
+}

@@ -1,0 +1,56 @@
+//! A session ends, and is made into memory.
+
+use super::{KioskIdentity, own_session};
+use crate::{Memory, MemoryError, jobs};
+use jarvis_core::{EndReason, ErrorCode, GymId, Scope, SessionId, SessionState};
+use jarvis_db::queries::session;
+
+/// What closing did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closed {
+    /// Where the session stands now.
+    pub state: SessionState,
+    /// Somebody had closed it before; nothing changed.
+    pub already_closed: bool,
+}
+
+/// Ends a session of this kiosk and enqueues its processing, in one transaction. Closing again changes nothing
+/// and says so, so that a client whose answer was lost can simply repeat.
+pub async fn close(
+    memory: &Memory,
+    kiosk: &KioskIdentity,
+    id: &SessionId,
+    reason: Option<EndReason>,
+) -> Result<Closed, MemoryError> {
+    let now = memory.clock.now();
+    let mut tx = memory.db.begin(&kiosk.scope()).await?;
+    let session = own_session(&mut tx, kiosk, id).await?;
+    if session.state != SessionState::Open {
+        return Ok(Closed { state: session.state, already_closed: true });
+    }
+    session::close(&mut tx, kiosk.gym, id, reason.unwrap_or(EndReason::Client), now).await?;
+    jobs::enqueue_processing(&mut tx, kiosk.gym, id, now).await?;
+    tx.commit().await?;
+    Ok(Closed { state: SessionState::Closing, already_closed: false })
+}
+
+/// Processes an ended session again, whatever became of it. `scope` must be the server's for `gym`.
+pub async fn reprocess(
+    memory: &Memory,
+    gym: GymId,
+    scope: &Scope,
+    id: &SessionId,
+) -> Result<Closed, MemoryError> {
+    let now = memory.clock.now();
+    let mut tx = memory.db.begin(scope).await?;
+    let session = session::find_for_update(&mut tx, gym, id)
+        .await?
+        .ok_or_else(|| MemoryError::refused(ErrorCode::SessionNotFound))?;
+    if session.state == SessionState::Open {
+        return Err(MemoryError::refused(ErrorCode::SessionOpen));
+    }
+    session::reprocess(&mut tx, gym, id).await?;
+    jobs::enqueue_processing(&mut tx, gym, id, now).await?;
+    tx.commit().await?;
+    Ok(Closed { state: SessionState::Closing, already_closed: true })
+}

@@ -1,0 +1,77 @@
+//! A badge is read.
+
+use super::KioskIdentity;
+use crate::context::{self, Context};
+use crate::{Memory, MemoryError, jobs};
+use jarvis_core::{Channel, ConsentSet, EndReason, ErrorCode, Language, Purpose, SessionId};
+use jarvis_db::queries::{consent, member, session};
+
+/// Version of the sentence by which the assistant says that it is an AI.
+pub const DISCLOSURE_VERSION: &str = "ai-disclosure-1";
+
+/// What a kiosk asks for when a badge is presented.
+#[derive(Debug, Clone)]
+pub struct OpenSession {
+    /// The badge as read.
+    pub badge_id: String,
+    /// The language on the screen; the member's own when absent.
+    pub language: Option<Language>,
+    /// By voice or by text.
+    pub channel: Channel,
+}
+
+/// An open session, and what the assistant should know.
+#[derive(Debug, Clone)]
+pub struct Opened {
+    /// Its id.
+    pub session_id: SessionId,
+    /// Who talks.
+    pub member: member::Member,
+    /// In which language.
+    pub language: Language,
+    /// What the member agreed to.
+    pub consents: ConsentSet,
+    /// What the assistant should know.
+    pub context: Context,
+}
+
+/// Opens a session for the member of the kiosk's gym who has this badge.
+///
+/// Unknown and inactive badges are refused alike ([`ErrorCode::BadgeUnknown`]); a voice session needs the
+/// consent `voice`. An open session of the same kiosk ends: there is one member at a kiosk.
+pub async fn open(memory: &Memory, kiosk: &KioskIdentity, ask: &OpenSession) -> Result<Opened, MemoryError> {
+    let badge = jarvis_core::text::badge_key(&ask.badge_id)
+        .filter(|b| b.chars().count() <= 128 && !b.contains('\0'))
+        .ok_or_else(|| {
+            MemoryError::refused_because(ErrorCode::InvalidRequest, "badge_id: 1 to 128 characters")
+        })?;
+    let now = memory.clock.now();
+    let mut tx = memory.db.begin(&kiosk.scope()).await?;
+    let member = member::find_by_badge(&mut tx, kiosk.gym, &badge)
+        .await?
+        .filter(|m| m.is_active && m.can_use_jarvis)
+        .ok_or_else(|| MemoryError::refused(ErrorCode::BadgeUnknown))?;
+    let consents = consent::in_force(&mut tx, kiosk.gym, member.id).await?;
+    if ask.channel == Channel::Voice && !consents.allows(Purpose::Voice) {
+        return Err(MemoryError::refused_because(ErrorCode::ConsentRequired, Purpose::Voice.as_str()));
+    }
+    for left in session::close_open_of_kiosk(&mut tx, kiosk.gym, kiosk.kiosk, EndReason::BadgeChange, now).await? {
+        jobs::enqueue_processing(&mut tx, kiosk.gym, &left, now).await?;
+    }
+    let session_id = SessionId::new(now);
+    let language = ask.language.unwrap_or(member.language);
+    let new = session::NewSession {
+        session_id: &session_id,
+        kiosk: kiosk.kiosk,
+        member: member.id,
+        channel: ask.channel,
+        language,
+        disclosure_version: DISCLOSURE_VERSION,
+        started_at: now,
+    };
+    session::insert(&mut tx, kiosk.gym, &new).await?;
+    let known = context::read(&mut tx, kiosk.gym, &member, &consents, now).await?;
+    tx.commit().await?;
+    let context = context::complete(memory, kiosk.scope(), &member, &consents, language, known).await?;
+    Ok(Opened { session_id, member, language, consents, context })
+}

@@ -1,0 +1,234 @@
+//! Events as they happen. What is acknowledged is on disk.
+
+use super::{KioskIdentity, is_sealed, own_session};
+use crate::extract::mask_health;
+use crate::{Memory, MemoryError, jobs};
+use chrono::{DateTime, TimeDelta, Utc};
+use jarvis_core::{
+    ConsentSet, ErrorCode, EventId, Language, NewEvent, Purpose, SessionId, SessionState,
+};
+use jarvis_db::queries::event::{self, EventRow};
+use jarvis_db::queries::session::Session;
+use jarvis_db::queries::{consent, session};
+use serde_json::Value;
+use std::collections::HashSet;
+
+/// A kiosk may buffer events while its network is down, for this long before its session started by our clock.
+const EARLIEST_BEFORE_START: TimeDelta = TimeDelta::hours(24);
+/// A kiosk's clock may be ahead of ours by this much.
+const LATEST_AHEAD: TimeDelta = TimeDelta::minutes(5);
+/// The most events of one request.
+const MAX_EVENTS: usize = 5_000;
+/// The longest name or id inside an event, in characters.
+const MAX_NAME_CHARS: usize = 256;
+/// The largest `tool_args` or `tool_result`, in bytes of JSON.
+const MAX_JSON_BYTES: usize = 64 * 1024;
+
+/// One item of a request: an event, or why it is none.
+pub type Submitted = Result<NewEvent, String>;
+
+/// An event that is on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AcceptedEvent {
+    /// Its place in the request, from 0.
+    pub index: usize,
+    /// Its id; none when it was there already.
+    pub id: Option<EventId>,
+    /// The same `provider_event_id` had been stored before.
+    pub duplicate: bool,
+    /// Its time was impossible, and the time of arrival was kept instead.
+    pub timestamp_adjusted: bool,
+}
+
+/// An event that was not stored, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RejectedEvent {
+    /// Its place in the request, from 0.
+    pub index: usize,
+    /// The field and what it must be; never the value.
+    pub detail: String,
+}
+
+/// What became of every event of a request.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recorded {
+    /// On disk.
+    pub accepted: Vec<AcceptedEvent>,
+    /// Not stored; the others are.
+    pub rejected: Vec<RejectedEvent>,
+    /// Spans about health that were not stored, for want of consent.
+    pub withheld_health_spans: usize,
+}
+
+/// Stores events of one of the kiosk's own sessions. One invalid or repeated event never loses the others.
+///
+/// Text is left out without the consent `memory`, and spans about health without `health_memory`. Within ten
+/// minutes of the end, late events send the session to processing again; later they are refused.
+pub async fn record(
+    memory: &Memory,
+    kiosk: &KioskIdentity,
+    id: &SessionId,
+    submitted: Vec<Submitted>,
+) -> Result<Recorded, MemoryError> {
+    if submitted.is_empty() || submitted.len() > MAX_EVENTS {
+        let detail = format!("1 to {MAX_EVENTS} events in one request");
+        return Err(MemoryError::refused_because(ErrorCode::InvalidRequest, detail));
+    }
+    let now = memory.clock.now();
+    let mut tx = memory.db.begin(&kiosk.scope()).await?;
+    let session = own_session(&mut tx, kiosk, id).await?;
+    if is_sealed(&session, now) {
+        return Err(MemoryError::refused(ErrorCode::SessionClosed));
+    }
+    let consents = consent::in_force(&mut tx, kiosk.gym, session.member_id).await?;
+    let mut batch = Batch::new(&session, &consents, now);
+    for (index, item) in submitted.into_iter().enumerate() {
+        batch.add(index, item);
+    }
+    let Batch { rows, mut recorded, .. } = batch;
+    if rows.is_empty() {
+        return Ok(recorded);
+    }
+    let stored: Vec<EventRow> = rows;
+    let new = event::insert_many(&mut tx, kiosk.gym, id, session.member_id, &stored).await?;
+    if !new.is_empty() {
+        let withheld = i32::try_from(recorded.withheld_health_spans).unwrap_or(i32::MAX);
+        session::note_events(&mut tx, kiosk.gym, id, withheld, now).await?;
+        if session.state != SessionState::Open {
+            jobs::enqueue_processing(&mut tx, kiosk.gym, id, now).await?;
+        }
+    }
+    tx.commit().await?;
+    let new: HashSet<EventId> = new.into_iter().collect();
+    for accepted in &mut recorded.accepted {
+        accepted.duplicate = !accepted.id.is_some_and(|id| new.contains(&id));
+        if accepted.duplicate {
+            accepted.id = None;
+        }
+    }
+    Ok(recorded)
+}
+
+struct Batch<'a> {
+    session: &'a Session,
+    consents: &'a ConsentSet,
+    now: DateTime<Utc>,
+    rows: Vec<EventRow>,
+    recorded: Recorded,
+}
+
+impl<'a> Batch<'a> {
+    fn new(session: &'a Session, consents: &'a ConsentSet, now: DateTime<Utc>) -> Self {
+        Self { session, consents, now, rows: Vec::new(), recorded: Recorded::default() }
+    }
+
+    fn add(&mut self, index: usize, item: Submitted) {
+        let checked = item.and_then(|event| check(&event).map(|()| event).map_err(str::to_owned));
+        let mut event = match checked {
+            Ok(event) => event,
+            Err(detail) => {
+                self.recorded.rejected.push(RejectedEvent { index, detail });
+                return;
+            }
+        };
+        self.withhold(&mut event);
+        let (timestamp, timestamp_adjusted) = self.time_of(&event);
+        let id = EventId::new(self.now);
+        self.rows.push(EventRow { id, event, timestamp });
+        let accepted = AcceptedEvent { index, id: Some(id), duplicate: false, timestamp_adjusted };
+        self.recorded.accepted.push(accepted);
+    }
+
+    fn time_of(&self, event: &NewEvent) -> (DateTime<Utc>, bool) {
+        match event.timestamp {
+            None => (self.now, false),
+            Some(at) => {
+                let possible =
+                    self.session.started_at - EARLIEST_BEFORE_START <= at && at <= self.now + LATEST_AHEAD;
+                if possible { (at, false) } else { (self.now, true) }
+            }
+        }
+    }
+
+    /// Takes out what may not be stored. The database drops text without `memory` again, should the consent be
+    /// withdrawn in the same instant.
+    fn withhold(&mut self, event: &mut NewEvent) {
+        if !self.consents.allows(Purpose::Memory) {
+            event.transcript = None;
+            event.tool_args = None;
+            event.tool_result = None;
+        } else if !self.consents.allows(Purpose::HealthMemory) {
+            let language = self.session.language;
+            let mut spans = 0;
+            if let Some(text) = &mut event.transcript {
+                spans += mask_text(text, language);
+            }
+            for value in [&mut event.tool_args, &mut event.tool_result].into_iter().flatten() {
+                spans += mask_json(value, language);
+            }
+            self.recorded.withheld_health_spans += spans;
+        }
+    }
+}
+
+fn mask_text(text: &mut String, language: Language) -> usize {
+    let masked = mask_health(text, language);
+    if masked.spans > 0 {
+        *text = masked.text;
+    }
+    masked.spans
+}
+
+/// Masks every text inside a JSON value, keys included: a tool may be called with `{"knee": "hurts"}`.
+fn mask_json(value: &mut Value, language: Language) -> usize {
+    match value {
+        Value::String(text) => mask_text(text, language),
+        Value::Array(items) => items.iter_mut().map(|item| mask_json(item, language)).sum(),
+        Value::Object(fields) => {
+            // A key and its value can tell together what neither tells alone.
+            let whole = mask_health(&Value::Object(fields.clone()).to_string(), language);
+            if whole.spans > 0 {
+                fields.clear();
+                fields.insert("withheld".to_owned(), Value::String("health".to_owned()));
+            }
+            whole.spans
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+    }
+}
+
+fn check(event: &NewEvent) -> Result<(), &'static str> {
+    let too_long = |text: &Option<String>, max: usize| text.as_ref().is_some_and(|t| t.chars().count() > max);
+    let has_nul = |text: &Option<String>| text.as_ref().is_some_and(|t| t.contains('\0'));
+    if too_long(&event.transcript, NewEvent::MAX_TRANSCRIPT_CHARS) {
+        return Err("transcript: at most 20000 characters");
+    }
+    if too_long(&event.tool_name, MAX_NAME_CHARS) {
+        return Err("tool_name: at most 256 characters");
+    }
+    if too_long(&event.provider_event_id, MAX_NAME_CHARS) {
+        return Err("provider_event_id: at most 256 characters");
+    }
+    if [&event.transcript, &event.tool_name, &event.provider_event_id].into_iter().any(has_nul) {
+        return Err("text must not contain the NUL character");
+    }
+    if event.confidence_score.is_some_and(|c| !(0.0..=1.0).contains(&c)) {
+        return Err("confidence_score: 0 to 1");
+    }
+    if event.turn_number.is_some_and(|n| n < 0) {
+        return Err("turn_number: 0 or more");
+    }
+    if event.audio_duration_ms.is_some_and(|ms| ms < 0) {
+        return Err("audio_duration_ms: 0 or more");
+    }
+    for (value, message) in [
+        (&event.tool_args, "tool_args: at most 64 KiB of JSON, without the NUL character"),
+        (&event.tool_result, "tool_result: at most 64 KiB of JSON, without the NUL character"),
+    ] {
+        let text = value.as_ref().map(Value::to_string).unwrap_or_default();
+        if text.len() > MAX_JSON_BYTES || text.contains("\\u0000") {
+            return Err(message);
+        }
+    }
+    Ok(())
+}
