@@ -1,0 +1,17 @@
+#![doc = include_str!("../README.md")]
+
+mod error;
+#[cfg(feature = "fake")]
+pub mod fake;
+mod openai;
+mod registry;
+mod retry;
+mod schema;
+mod seam;
+
+pub use error::{LlmError, LlmErrorKind};
+pub use openai::{Jitter, OpenAi, OpenAiConfig};
+pub use registry::{Api, ModelEntry, ModelRegistry, OutputLimitField, RegistryError, Role, ShutdownWarning};
+pub use retry::Backoff;
+pub use schema::{SchemaError, StrictSchema};
+pub use seam::{BoxFuture, Chat, Embed, EmbedReply, StructuredReply, StructuredRequest, Usage};

@@ -1,0 +1,83 @@
+//! The client against a scripted HTTP server and against the fake; the fake against the official client.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should stop where it stands"
+)]
+
+mod chat;
+mod embeddings;
+mod fake;
+mod official_sdk;
+mod retry;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jarvis_llm::fake::{FakeOpenAi, FakeOptions};
+use jarvis_llm::{Backoff, ModelRegistry, OpenAi, OpenAiConfig, Role, StructuredRequest};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+
+/// Something a member says; it must never appear in an error.
+const SAID: &str = "my left knee hurts since Tuesday";
+
+async fn start_fake() -> FakeOpenAi {
+    FakeOpenAi::start(FakeOptions::default()).await.unwrap()
+}
+
+/// The settings of a client that does not make a test wait.
+fn quick(base_url: &str) -> OpenAiConfig {
+    OpenAiConfig {
+        backoff: Backoff {
+            first: Duration::from_millis(1),
+            longest: Duration::from_millis(2),
+        },
+        jitter: Arc::new(|| 0.0),
+        timeout: Duration::from_secs(5),
+        ..OpenAiConfig::new(base_url).with_api_key(SecretString::from("sk-of-the-test"))
+    }
+}
+
+fn client(base_url: &str) -> OpenAi {
+    OpenAi::new(quick(base_url), Arc::new(ModelRegistry::defaults())).unwrap()
+}
+
+fn question() -> StructuredRequest {
+    StructuredRequest {
+        role: Role::Extraction,
+        system: "Extract the facts.".to_owned(),
+        user: SAID.to_owned(),
+        schema_name: "facts".to_owned(),
+        schema: json!({
+            "type": "object",
+            "properties": {
+                "facts": { "type": "array", "items": { "type": "string" } },
+                "mood": { "type": "string", "enum": ["good", "bad"] }
+            },
+            "required": ["facts", "mood"],
+            "additionalProperties": false
+        }),
+        max_output_tokens: 200,
+    }
+}
+
+/// A well-formed completion with this message and end.
+#[expect(clippy::needless_pass_by_value, reason = "reads better at the calls")]
+fn completion(message: Value, finish_reason: &str) -> Value {
+    json!({
+        "id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "gpt-6-luna-2026-09-01",
+        "choices": [{ "index": 0, "message": message, "finish_reason": finish_reason }],
+        "usage": {
+            "prompt_tokens": 40, "completion_tokens": 9, "total_tokens": 49,
+            "prompt_tokens_details": { "cached_tokens": 8 }
+        }
+    })
+}
+
+fn good_completion() -> Value {
+    completion(
+        json!({ "role": "assistant", "content": r#"{"facts":["knee"],"mood":"bad"}"# }),
+        "stop",
+    )
+}
