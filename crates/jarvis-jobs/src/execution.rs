@@ -1,0 +1,193 @@
+//! One try of one job: run it, watch it, write how it ended.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::connect::{Chance, Clock, Connect};
+use crate::handler::{Handler, JobContext};
+use crate::inspect::JobState;
+use crate::job::{JobError, stored_reason};
+use crate::lease::{self, Claimed, End};
+
+/// Longest wait for one write to the queue.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What an execution needs of its runner.
+pub(crate) struct Surroundings<C> {
+    pub(crate) connect: Arc<C>,
+    pub(crate) clock: Clock,
+    pub(crate) chance: Chance,
+    /// Cancelled when the grace period is over: running jobs are handed back.
+    pub(crate) hand_back: CancellationToken,
+}
+
+/// How a try went.
+#[derive(Debug, PartialEq, Eq)]
+enum Outcome {
+    Done,
+    Error(JobError),
+    HandedBack,
+    LeaseLost,
+}
+
+/// Runs a claimed job to its end. `deadline` is the instant at which another runner may take the job.
+pub(crate) async fn run<C: Connect>(
+    around: Arc<Surroundings<C>>,
+    handler: Arc<Handler>,
+    claimed: Claimed,
+    owner: String,
+    deadline: watch::Receiver<Instant>,
+) {
+    let begun = Instant::now();
+    let outcome = watch_over(&around, &handler, &claimed, deadline).await;
+    let word = match outcome_end(&around, &handler, &claimed, outcome) {
+        Some((word, end)) if write_end(&around, &claimed, &owner, &end).await => word,
+        _ => "lease_lost",
+    };
+    let ms = begun.elapsed().as_millis();
+    log_finished(&claimed, u64::try_from(ms).unwrap_or(u64::MAX), word);
+}
+
+/// Runs the handler until it ends, or time, lease or runner end first. The handler has stopped on return.
+async fn watch_over<C>(
+    around: &Surroundings<C>,
+    handler: &Handler,
+    claimed: &Claimed,
+    mut deadline: watch::Receiver<Instant>,
+) -> Outcome {
+    let ctx = JobContext {
+        id: claimed.id,
+        kind: claimed.kind.clone(),
+        gym_id: claimed.gym_id,
+        attempt: claimed.attempt,
+        max_attempts: claimed.max_attempts,
+    };
+    let mut work = AbortOnDropHandle::new(tokio::spawn(handler.call(ctx, claimed.args.clone())));
+    let stopped = tokio::select! {
+        biased;
+        ended = &mut work => return ended_by_itself(ended),
+        () = around.hand_back.cancelled() => Outcome::HandedBack,
+        () = sleep(handler.timeout) => Outcome::Error(JobError::retry("timeout")),
+        () = lease_ran_out(&mut deadline) => Outcome::LeaseLost,
+    };
+    work.abort();
+    match work.await {
+        // It ended while it was being stopped: its own word counts.
+        Ok(ended) => ended_by_itself(Ok(ended)),
+        Err(error) if error.is_panic() => ended_by_itself(Err(error)),
+        Err(_) => stopped,
+    }
+}
+
+fn ended_by_itself(ended: Result<Result<(), JobError>, tokio::task::JoinError>) -> Outcome {
+    match ended {
+        Ok(Ok(())) => Outcome::Done,
+        Ok(Err(error)) => Outcome::Error(error),
+        // A panic's message can hold anything, so only the fact is kept.
+        Err(error) if error.is_panic() => Outcome::Error(JobError::retry("panic")),
+        Err(_) => Outcome::Error(JobError::retry("stopped")),
+    }
+}
+
+async fn lease_ran_out(deadline: &mut watch::Receiver<Instant>) {
+    loop {
+        let at = *deadline.borrow_and_update();
+        if at <= Instant::now() {
+            return;
+        }
+        tokio::select! {
+            () = sleep_until(at) => {}
+            changed = deadline.changed() => if changed.is_err() { return sleep_until(at).await },
+        }
+    }
+}
+
+/// The word for the log and the end to write; `None` when the job is no longer ours.
+fn outcome_end<C>(
+    around: &Surroundings<C>,
+    handler: &Handler,
+    claimed: &Claimed,
+    outcome: Outcome,
+) -> Option<(&'static str, End)> {
+    let now = (around.clock)();
+    let discard = |reason: &str| End::Finish {
+        state: JobState::Discarded,
+        reason: Some(stored_reason(reason)),
+    };
+    Some(match outcome {
+        Outcome::LeaseLost => return None,
+        Outcome::Done => (
+            "completed",
+            End::Finish {
+                state: JobState::Completed,
+                reason: None,
+            },
+        ),
+        Outcome::HandedBack => ("handed_back", End::HandBack { at: now }),
+        Outcome::Error(JobError::Fail { reason }) => ("failed", discard(&reason)),
+        Outcome::Error(JobError::Retry { reason, .. }) if claimed.attempt >= claimed.max_attempts => {
+            ("exhausted", discard(&reason))
+        }
+        Outcome::Error(JobError::Retry { reason, after }) => {
+            let attempt = u32::try_from(claimed.attempt).unwrap_or(1);
+            let delay = after.unwrap_or_else(|| handler.backoff.delay(attempt, (around.chance)()));
+            let delay = TimeDelta::from_std(delay)
+                .unwrap_or(TimeDelta::days(1))
+                .min(TimeDelta::days(365));
+            (
+                "retry",
+                End::Retry {
+                    at: now + delay,
+                    reason: stored_reason(&reason),
+                },
+            )
+        }
+    })
+}
+
+/// Writes the end, for as long as the runner lives: the database may be away, and work done must not be forgotten.
+async fn write_end<C: Connect>(around: &Surroundings<C>, claimed: &Claimed, owner: &str, end: &End) -> bool {
+    let mut pause = Duration::from_millis(50);
+    loop {
+        let now = (around.clock)();
+        let writing = lease::settle(&*around.connect, claimed.id, owner, end, now);
+        match timeout(WRITE_TIMEOUT, writing).await {
+            Ok(Ok(written)) => return written,
+            Ok(Err(error)) => {
+                tracing::warn!(job = claimed.id, kind = claimed.kind, %error, "cannot write the end of a job yet");
+            }
+            Err(_) => tracing::warn!(
+                job = claimed.id,
+                kind = claimed.kind,
+                "writing the end of a job takes too long"
+            ),
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(5));
+    }
+}
+
+/// The one line per try. The reason stays in the table.
+fn log_finished(claimed: &Claimed, ms: u64, outcome: &'static str) {
+    let Claimed {
+        id,
+        kind,
+        gym_id,
+        attempt,
+        ..
+    } = claimed;
+    let gym = gym_id.map(tracing::field::display);
+    match outcome {
+        "completed" | "handed_back" => {
+            tracing::info!(job = id, kind, gym, attempt, ms, outcome, "job finished");
+        }
+        "failed" | "exhausted" => tracing::error!(job = id, kind, gym, attempt, ms, outcome, "job finished"),
+        _ => tracing::warn!(job = id, kind, gym, attempt, ms, outcome, "job finished"),
+    }
+}
