@@ -3,6 +3,9 @@
 -- Uniqueness. At most one job per (kind, gym, unique_key) waits, and at most one runs. A job that runs has
 -- already read its data, so an enqueue that arrives meanwhile makes a second row, which waits for the first.
 
+set local lock_timeout = '10s';
+set local statement_timeout = '120s';
+
 -- ---------------------------------------------------------------------------------------------------------
 -- jarvis.jobs
 -- ---------------------------------------------------------------------------------------------------------
@@ -128,17 +131,16 @@ comment on column jarvis.job_schedules.name is 'Nom du travail périodique.';
 comment on column jarvis.job_schedules.last_tick is 'Dernière échéance mise en file.';
 
 insert into jarvis.data_map (schema_name, table_name, column_name, class, retention, in_export, erased_how)
-select 'jarvis', 'jobs', c.name, c.class, '30 jours après la fin', false, c.erased_how
+select 'jarvis', 'jobs', c.name, c.class, '30 jours après la fin du travail', false,
+       case c.class when 'personal' then 'purge par travail' else 'sans objet (aucun membre)' end
 from (values
-  ('id', 'public', 'retention'), ('kind', 'public', 'retention'),
-  ('unique_key', 'personal', 'retention'), ('gym_id', 'public', 'retention'), ('lane', 'public', 'retention'),
-  ('args', 'personal', 'retention'), ('state', 'public', 'retention'), ('priority', 'public', 'retention'),
-  ('attempt', 'public', 'retention'), ('max_attempts', 'public', 'retention'),
-  ('run_at', 'public', 'retention'), ('lease_until', 'public', 'retention'),
-  ('leased_by', 'public', 'retention'), ('attempted_at', 'public', 'retention'),
-  ('finished_at', 'public', 'retention'), ('last_error', 'public', 'retention'),
-  ('errors', 'public', 'retention'), ('created_at', 'public', 'retention')
-) as c (name, class, erased_how)
+  -- The identifier of a session or of a member can stand in these two.
+  ('unique_key', 'personal'), ('args', 'personal'),
+  ('id', 'public'), ('kind', 'public'), ('gym_id', 'public'), ('lane', 'public'), ('state', 'public'),
+  ('priority', 'public'), ('attempt', 'public'), ('max_attempts', 'public'), ('run_at', 'public'),
+  ('lease_until', 'public'), ('leased_by', 'public'), ('attempted_at', 'public'), ('finished_at', 'public'),
+  ('last_error', 'public'), ('errors', 'public'), ('created_at', 'public')
+) as c (name, class)
 union all
-select 'jarvis', 'job_schedules', c.name, 'public', 'permanente', false, 'never'
+select 'jarvis', 'job_schedules', c.name, 'public', 'sans limite', false, 'sans objet (aucun membre)'
 from (values ('name'), ('last_tick')) as c (name);

@@ -134,7 +134,7 @@ impl Queue {
         let admin = PgPool::connect("postgres://postgres@127.0.0.1:54400/postgres")
             .await
             .unwrap();
-        let create = format!("create database {name} template jobs_tpl strategy file_copy");
+        let create = format!("create database {name} template jobs_full strategy file_copy");
         sqlx::query(sqlx::AssertSqlSafe(create))
             .execute(&admin)
             .await
