@@ -15,7 +15,7 @@ create table public.conversation_sessions (
   kiosk_id              uuid,
   member_id             uuid not null,
   channel               text not null default 'text' check (channel in ('voice', 'text', 'external')),
-  language              text check (language in ('fr', 'en', 'es', 'de', 'it')),
+  language              text not null default 'fr' check (language in ('fr', 'en', 'es', 'de', 'it')),
   state                 text not null default 'open'
                         check (state in ('open', 'closing', 'processed', 'empty', 'failed')),
   state_reason          text,
@@ -205,20 +205,26 @@ end
 $$;
 comment on function jarvis.event_consent() is 'Déclencheur : sans consentement, l''événement est gardé sans ses mots.';
 
+-- Our server notes the arrival itself, with its own clock; this is for everybody else. A conversation that had ended
+-- is processed again with what came late.
 create function jarvis.events_arrived() returns trigger
   language plpgsql security definer set search_path = ''
   as $$
 begin
+  if jarvis.request_role() = 'jarvis_server' then
+    return null;
+  end if;
   update public.conversation_sessions s
-     set last_event_at = greatest(s.last_event_at, fresh.at)
+     set last_event_at = greatest(s.last_event_at, fresh.at),
+         state = case when s.state = 'open' then s.state else 'closing' end,
+         attempts = case when s.state = 'open' then s.attempts else 0 end
     from (select gym_id, session_id, max("timestamp") as at from arrived group by gym_id, session_id) as fresh
-   where s.gym_id = fresh.gym_id and s.session_id = fresh.session_id
-     and (s.last_event_at is null or s.last_event_at < fresh.at);
+   where s.gym_id = fresh.gym_id and s.session_id = fresh.session_id;
   return null;
 end
 $$;
-comment on function jarvis.events_arrived() is 'Déclencheur : date le dernier événement d''une conversation, une fois par instruction.';
-grant select (gym_id, session_id, member_id, last_event_at), update (last_event_at)
+comment on function jarvis.events_arrived() is 'Déclencheur : date le dernier événement reçu d''une application extérieure et fait retraiter une conversation finie.';
+grant select (gym_id, session_id, member_id, last_event_at, state, attempts), update (last_event_at, state, attempts)
    on public.conversation_sessions to jarvis_writer;
 create trigger a10_session before insert or update of session_id, member_id, gym_id on public.conversation_events
   for each row execute function jarvis.event_session();
@@ -444,14 +450,13 @@ begin
     new.last_confirmed_at := old.last_confirmed_at;
     new.created_at := old.created_at;
     new.updated_at := now();
-    -- Ending a fact keeps what it was, and needs no consent.
+    -- Ending a fact keeps what it was, names the conversation that ended it, and needs no consent.
     if old.is_active and not new.is_active and not by_person then
       new.fact_value := old.fact_value;
       new.confidence := old.confidence;
       new.verified := old.verified;
       new.source_quote := old.source_quote;
       new.source_event_id := old.source_event_id;
-      new.source_session_id := old.source_session_id;
       return new;
     end if;
   end if;
@@ -504,6 +509,9 @@ begin
   else
     new := jarvis.same_value_again(old, new);
   end if;
+  if to_jsonb(new) - 'updated_at' = to_jsonb(old) - 'updated_at' then
+    new.updated_at := old.updated_at;
+  end if;
   return new;
 end
 $$;
@@ -553,7 +561,8 @@ begin
                                        where m.gym_id = old.gym_id and m.id = old.member_id) then
     return null;
   end if;
-  if tg_op = 'UPDATE' and new is not distinct from old then
+  -- Refused, or nothing new.
+  if tg_op = 'UPDATE' and to_jsonb(new) - 'updated_at' = to_jsonb(old) - 'updated_at' then
     return null;
   end if;
   kind := case
@@ -648,6 +657,7 @@ create table public.conversation_summaries (
   embedding                vector(1536),
   embedding_model          text not null default 'unknown',
   language                 text not null default 'fr' check (language in ('fr', 'en', 'es', 'de', 'it')),
+  written_by               text not null default 'client' check (written_by in ('jarvis', 'client')),
   session_duration_seconds integer check (session_duration_seconds >= 0),
   turn_count               integer check (turn_count >= 0),
   created_at               timestamptz default now(),
@@ -675,6 +685,7 @@ comment on column public.conversation_summaries.sentiment_score is 'De -1 à 1, 
 comment on column public.conversation_summaries.embedding is 'Empreinte du résumé (1536 dimensions) ; lisible par nom et par rôle, car on peut en deviner le texte.';
 comment on column public.conversation_summaries.embedding_model is 'Modèle de l''empreinte ; unknown n''est jamais comparé.';
 comment on column public.conversation_summaries.language is 'Langue du résumé.';
+comment on column public.conversation_summaries.written_by is 'jarvis, ou client : un résumé écrit par une application n''est jamais remplacé.';
 comment on column public.conversation_summaries.session_duration_seconds is 'Durée de la conversation en secondes.';
 comment on column public.conversation_summaries.turn_count is 'Nombre de tours du membre.';
 comment on column public.conversation_summaries.created_at is 'Création de la ligne.';
@@ -686,6 +697,10 @@ create function jarvis.guard_summary() returns trigger
 begin
   if not jarvis.may_touch(new.gym_id) then
     return new;
+  end if;
+  -- Ours may replace ours; what a client wrote, or rewrote, is never replaced.
+  if jarvis.request_role() <> 'jarvis_server' then
+    new.written_by := 'client';
   end if;
   if tg_op = 'INSERT' or (new.summary_text, new.key_topics, new.member_id)
                          is distinct from (old.summary_text, old.key_topics, old.member_id) then
@@ -725,7 +740,7 @@ comment on column jarvis.embedding_models.c is 'Cosinus pour lequel la similarit
 comment on column jarvis.embedding_models.dimensions is 'Dimensions utiles, avant les zéros.';
 comment on column jarvis.embedding_models.note is 'Origine des valeurs.';
 insert into jarvis.embedding_models (model, a, c, dimensions, note) values
-  ('e5-small-multilingual', 20.5, 0.30, 384, 'multilingual-e5-small centré, complété par des zéros ; à recalibrer'),
+  ('e5-small-multilingual', 25.27, 0.1674, 384, 'multilingual-e5-small centré, complété par des zéros ; calibré sur le jeu de rappel FR-EN'),
   ('text-embedding-3-small', 20.0, 0.30, 1536, 'valeurs de départ, à recalibrer avec une clé');
 
 create table jarvis.summary_vectors (
@@ -825,21 +840,25 @@ comment on function public.match_conversation_summaries(vector, uuid, double pre
 
 -- Row level security keeps the planner away from a text index, so this one function checks the gym itself.
 create function jarvis.recall_text(gym uuid, member uuid, query text, lang text default 'fr', k integer default 5)
-  returns table (id uuid, session_id text, summary_text text, rank real, created_at timestamptz)
+  returns table (id uuid, session_id text, summary_text text, key_topics text[], sentiment text,
+                 similarity double precision, created_at timestamptz)
   language sql stable security definer set search_path = ''
   as $$
-    select s.id, s.session_id, s.summary_text, ts_rank_cd(s.search, words.q, 1) as rank, s.created_at
-      from (select string_agg(quote_literal(w.lexeme), ' | ')::tsquery as q
-              from unnest(to_tsvector(case lang when 'fr' then 'public.fr'::regconfig
-                                                when 'en' then 'public.en'::regconfig
-                                                else 'pg_catalog.simple'::regconfig end, query)) as w) as words
-      join public.conversation_summaries s on s.search @@ words.q
-     where s.gym_id = gym and s.member_id = member and jarvis.may_touch(gym)
-     order by rank desc, s.created_at desc, s.id
+    select found.id, found.session_id, found.summary_text, found.key_topics, found.sentiment,
+           found.rank / nullif(max(found.rank) over (), 0) as similarity, found.created_at
+      from (select s.id, s.session_id, s.summary_text, s.key_topics, s.sentiment, s.created_at,
+                   ts_rank_cd(s.search, words.q, 1)::double precision as rank
+              from (select string_agg(quote_literal(w.lexeme), ' | ')::tsquery as q
+                      from unnest(to_tsvector(case lang when 'fr' then 'public.fr'::regconfig
+                                                        when 'en' then 'public.en'::regconfig
+                                                        else 'pg_catalog.simple'::regconfig end, query)) as w) as words
+              join public.conversation_summaries s on s.search @@ words.q
+             where s.gym_id = gym and s.member_id = member and jarvis.may_touch(gym)) as found
+     order by found.rank desc, found.created_at desc, found.id
      limit least(greatest(coalesce(k, 5), 0), 200)
   $$;
-comment on function jarvis.recall_text(uuid, uuid, text, text, integer) is 'Résumés d''un membre qui contiennent les mots d''une question, les plus riches d''abord.';
-grant select (id, session_id, gym_id, member_id, summary_text, search, created_at)
+comment on function jarvis.recall_text(uuid, uuid, text, text, integer) is 'Résumés d''un membre qui contiennent les mots d''une question ; similarity est la part du rang du meilleur.';
+grant select (id, session_id, gym_id, member_id, summary_text, key_topics, sentiment, search, created_at)
    on public.conversation_summaries to jarvis_writer;
 
 -- ---------------------------------------------------------------------------------------------------------------

@@ -251,7 +251,7 @@ grant select, insert, delete, update (name, timezone, locale, opening_hours) on 
 -- An embedding can be turned back into text: people read everything but it.
 grant insert, update, delete,
   select (id, session_id, member_id, gym_id, summary_text, key_topics, sentiment, sentiment_score, embedding_model,
-          language, session_duration_seconds, turn_count, created_at, search)
+          language, written_by, session_duration_seconds, turn_count, created_at, search)
   on public.conversation_summaries to authenticated;
 grant select on jarvis.summary_vectors to authenticated;
 
@@ -484,6 +484,7 @@ insert into jarvis.data_map (schema_name, table_name, column_name, class, retent
   ('public', 'conversation_summaries', 'embedding', 'health', '12 mois', false, 'avec le membre (cascade)'),
   ('public', 'conversation_summaries', 'embedding_model', 'health', '12 mois', true, 'avec le membre (cascade)'),
   ('public', 'conversation_summaries', 'language', 'health', '12 mois', true, 'avec le membre (cascade)'),
+  ('public', 'conversation_summaries', 'written_by', 'health', '12 mois', true, 'avec le membre (cascade)'),
   ('public', 'conversation_summaries', 'session_duration_seconds', 'health', '12 mois', true, 'avec le membre (cascade)'),
   ('public', 'conversation_summaries', 'turn_count', 'health', '12 mois', true, 'avec le membre (cascade)'),
   ('public', 'conversation_summaries', 'created_at', 'health', '12 mois', true, 'avec le membre (cascade)'),
