@@ -11,7 +11,7 @@ fn texts(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|text| (*text).to_owned()).collect()
 }
 
-fn item(index: usize, embedding: Vec<f32>) -> Value {
+fn item(index: usize, embedding: &[f32]) -> Value {
     json!({ "object": "embedding", "index": index, "embedding": embedding })
 }
 
@@ -69,14 +69,14 @@ async fn batches_come_back_in_order_and_their_costs_add_up() {
 
 #[tokio::test]
 async fn vectors_are_put_in_the_order_of_their_index_and_lists_are_understood_too() {
-    let server = server_saying(vec![item(1, axis(7)), item(0, axis(3))], cost()).await;
+    let server = server_saying(vec![item(1, &axis(7)), item(0, &axis(3))], cost()).await;
     let reply = client(&server.uri()).embed(&texts(&["a", "b"])).await.unwrap();
     assert_eq!(reply.vectors, [axis(3), axis(7)]);
 }
 
 #[tokio::test]
 async fn a_vector_of_another_size_is_an_error() {
-    let server = server_saying(vec![item(0, vec![1.0, 0.0])], cost()).await;
+    let server = server_saying(vec![item(0, &[1.0, 0.0])], cost()).await;
     let error = client(&server.uri()).embed(&texts(&[SAID])).await.unwrap_err();
     assert_eq!(
         error.kind,
@@ -93,12 +93,12 @@ async fn a_vector_of_another_size_is_an_error() {
 async fn a_reply_that_does_not_match_the_inputs_is_an_error() {
     for data in [
         vec![],
-        vec![item(0, axis(0))],
-        vec![item(0, axis(0)), item(0, axis(1))],
-        vec![item(0, axis(0)), item(2, axis(1))],
-        vec![item(0, axis(0)), item(1, axis(1)), item(2, axis(2))],
-        vec![item(0, axis(0)), json!({ "index": 1, "embedding": "AAA" })],
-        vec![item(0, axis(0)), item(1, vec![0.0; 1536])],
+        vec![item(0, &axis(0))],
+        vec![item(0, &axis(0)), item(0, &axis(1))],
+        vec![item(0, &axis(0)), item(2, &axis(1))],
+        vec![item(0, &axis(0)), item(1, &axis(1)), item(2, &axis(2))],
+        vec![item(0, &axis(0)), json!({ "index": 1, "embedding": "AAA" })],
+        vec![item(0, &axis(0)), item(1, &[0.0; 1536])],
     ] {
         let server = server_saying(data, cost()).await;
         let error = client(&server.uri())
@@ -111,7 +111,7 @@ async fn a_reply_that_does_not_match_the_inputs_is_an_error() {
 
 #[tokio::test]
 async fn vectors_without_their_cost_are_an_error() {
-    let server = server_saying(vec![item(0, axis(0))], Value::Null).await;
+    let server = server_saying(vec![item(0, &axis(0))], Value::Null).await;
     let error = client(&server.uri()).embed(&texts(&["a"])).await.unwrap_err();
     assert_eq!(error.kind, LlmErrorKind::UsageMissing);
 }
