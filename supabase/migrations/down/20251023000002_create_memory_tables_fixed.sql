@@ -1,23 +1,7 @@
--- Drops the memory tables.
+-- Drops the memory tables. The runner counts the rows that would be lost and asks first.
 
 set local lock_timeout = '10s';
 set local statement_timeout = '120s';
-
-do $rows$
-declare
-  lost text;
-  filled boolean;
-begin
-  foreach lost in array array['public.conversation_sessions', 'public.conversation_events', 'public.member_facts',
-                            'jarvis.member_fact_history', 'public.conversation_summaries'] loop
-    execute format('select exists (select from %s)', lost) into filled;
-    if filled and coalesce(current_setting('jarvis.allow_data_loss', true), '') <> 'on' then
-      raise exception using errcode = 'JD001', message = 'data_would_be_lost', detail = lost,
-        hint = 'Cette migration efface des lignes : ajoutez --allow-data-loss si c''est voulu.';
-    end if;
-  end loop;
-end
-$rows$;
 
 drop function public.match_conversation_summaries, jarvis.recall_text, public.member_cautions, jarvis.cautions_of,
   jarvis.forget_fact, jarvis.calibration;
