@@ -1,0 +1,139 @@
+use super::loss::Loss;
+use crate::error::DbError;
+use std::fmt::Write as _;
+
+/// Why migrating did not work. [`MigrationError::hint`] says the way out.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrationError {
+    /// The database cannot be reached, or refuses.
+    #[error(transparent)]
+    Database(#[from] DbError),
+    /// An extension is not installed on the server.
+    #[error("the PostgreSQL server ({server}) has no extension \"{extension}\"")]
+    MissingExtension {
+        /// The extension.
+        extension: &'static str,
+        /// The server's version.
+        server: String,
+    },
+    /// An extension is installed, but too old.
+    #[error("extension \"{extension}\" is version {found}; JARVIS needs {wanted} or newer")]
+    OldExtension {
+        /// The extension.
+        extension: &'static str,
+        /// The version that the server has.
+        found: String,
+        /// The oldest version that works.
+        wanted: &'static str,
+    },
+    /// The history holds the guide's versions, but the schema they made is not ours.
+    #[error("this database holds an earlier schema under the same versions ({})", versions.join(", "))]
+    ForeignSchema {
+        /// The versions that are recorded.
+        versions: Vec<String>,
+    },
+    /// The history holds versions this program does not know.
+    #[error("the database records migrations that are unknown here: {}", versions.join(", "))]
+    UnknownVersions {
+        /// The unknown versions.
+        versions: Vec<String>,
+    },
+    /// A migration failed; its transaction was rolled back, earlier ones stay applied.
+    #[error("migration {version}_{name} failed{}: {message}", at_line(*line))]
+    Failed {
+        /// Its version.
+        version: String,
+        /// Its name.
+        name: String,
+        /// The line of the file, when PostgreSQL says where.
+        line: Option<usize>,
+        /// PostgreSQL's message with its SQLSTATE.
+        message: String,
+    },
+    /// A migration cannot be undone.
+    #[error("migration {version}_{name} has no down migration")]
+    NoDown {
+        /// Its version.
+        version: String,
+        /// Its name.
+        name: String,
+    },
+    /// Going down would lose rows.
+    #[error("going down would lose {}", losses(lost))]
+    DataLoss {
+        /// What would be lost, by table or column.
+        lost: Vec<Loss>,
+    },
+    /// The folder of migrations is not in order.
+    #[error("{0}")]
+    BadSource(String),
+    /// A file cannot be read or written.
+    #[error("cannot access {path}: {source}")]
+    File {
+        /// The file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+impl MigrationError {
+    /// The way out, when there is one.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Database(error) => error.hint().map(str::to_owned),
+            Self::MissingExtension { extension, server } => Some(extension_hint(extension, server)),
+            Self::OldExtension { extension, .. } => Some(format!(
+                "install a newer package, then run: alter extension {extension} update"
+            )),
+            Self::ForeignSchema { .. } => {
+                Some("take it over with `jarvis migration adopt`, which keeps every row".into())
+            }
+            Self::UnknownVersions { versions } => Some(repair_hint(versions)),
+            Self::DataLoss { .. } => {
+                Some("make a backup, then repeat with --allow-data-loss if the rows may go".into())
+            }
+            Self::Failed { .. } | Self::NoDown { .. } | Self::BadSource(_) | Self::File { .. } => None,
+        }
+    }
+}
+
+fn at_line(line: Option<usize>) -> String {
+    line.map(|line| format!(" at line {line}")).unwrap_or_default()
+}
+
+fn losses(lost: &[Loss]) -> String {
+    let mut text = String::new();
+    for (n, loss) in lost.iter().enumerate() {
+        let separator = if n == 0 { "" } else { ", " };
+        write!(text, "{separator}{loss}").expect("writing to a string cannot fail");
+    }
+    text
+}
+
+fn extension_hint(extension: &str, server: &str) -> String {
+    let major = server.split(['.', ' ']).next().unwrap_or(server);
+    let package = if extension == "vector" {
+        format!("postgresql-{major}-pgvector")
+    } else {
+        format!("postgresql-contrib (or postgresql-{major})")
+    };
+    format!(
+        "install the package {package} on the server, or use `jarvis up`, which brings its own PostgreSQL"
+    )
+}
+
+/// The history is the operator's: we say how to repair it, and never do it unasked.
+fn repair_hint(versions: &[String]) -> String {
+    let list: Vec<String> = versions
+        .iter()
+        .map(|v| format!("'{}'", v.replace('\'', "''")))
+        .collect();
+    format!(
+        "use the program that applied them; or, if they are gone for good, forget them with: \
+         delete from supabase_migrations.schema_migrations where version in ({}); \
+         (the Supabase CLI: supabase migration repair --status reverted {})",
+        list.join(", "),
+        versions.join(" ")
+    )
+}

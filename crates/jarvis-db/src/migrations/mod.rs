@@ -1,0 +1,24 @@
+//! The schema's migrations: what there is, what a database has, up and down.
+//!
+//! The history is `supabase_migrations.schema_migrations`, in the shape in which the Supabase CLI writes it, so
+//! that both tools read and write the same one. Down migrations lie in a folder of their own, because beside the
+//! others that CLI would run a down first.
+
+mod error;
+mod history;
+mod loss;
+mod run;
+mod source;
+
+pub use error::MigrationError;
+pub use history::{Entry, State};
+pub use loss::Loss;
+pub use run::{Applied, Reverted, down, status, up};
+pub use source::{Migration, Source, new_file};
+
+pub(crate) use history::check_current;
+
+/// The migrations that this program brings along, oldest first.
+pub fn list() -> Vec<Migration> {
+    Source::embedded().migrations().to_vec()
+}

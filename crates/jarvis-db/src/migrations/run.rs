@@ -1,0 +1,273 @@
+use super::error::MigrationError;
+use super::history::{self, Entry};
+use super::loss;
+use super::source::{Migration, Source};
+use crate::error::DbError;
+use crate::pool;
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::postgres::{PgConnectOptions, PgDatabaseError, PgErrorPosition};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+/// Held by whoever migrates a database. Chosen at random once; must never change.
+const LOCK: i64 = 0x6a61_7276_6973_0001;
+
+/// How often a migration is tried when another database of the same cluster is migrated at the same time: roles
+/// belong to the whole cluster, and two transactions that alter one role collide.
+const ATTEMPTS: u32 = 12;
+
+/// A migration that was applied just now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// Its version.
+    pub version: String,
+    /// Its name.
+    pub name: String,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// A migration that was undone just now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reverted {
+    /// Its version.
+    pub version: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// Where every migration of `source` stands in the database at `url`, together with those only recorded there.
+pub async fn status(url: &SecretString, source: &Source) -> Result<Vec<Entry>, MigrationError> {
+    let mut connection = connect(url).await?;
+    let recorded = history::recorded(&mut connection).await?;
+    connection.close().await.map_err(DbError::from)?;
+    Ok(history::compare(source, &recorded))
+}
+
+/// Applies what is pending, each migration in a transaction of its own, and returns what it applied.
+///
+/// Two at once are safe: the second waits for the first, then finds nothing to do.
+///
+/// # Errors
+/// Before anything is changed when the server lacks something or the history is not ours; otherwise the migration
+/// that failed, rolled back, with the earlier ones applied.
+pub async fn up(url: &SecretString, source: &Source) -> Result<Vec<Applied>, MigrationError> {
+    let mut connection = connect(url).await?;
+    pool::check_version(&mut connection).await?;
+    lock(&mut connection).await?;
+    let recorded = history::recorded(&mut connection).await?;
+    history::refuse_foreign(&mut connection, source, &recorded).await?;
+    check_extensions(&mut connection, source).await?;
+    history::ensure(&mut connection).await?;
+    let mut applied = Vec::new();
+    let pending = source
+        .migrations()
+        .iter()
+        .filter(|m| !recorded.iter().any(|(v, _)| *v == m.version));
+    for migration in pending {
+        let begun = Instant::now();
+        apply(&mut connection, migration).await?;
+        let took = begun.elapsed();
+        tracing::info!(
+            version = migration.version,
+            name = migration.name,
+            ms = took.as_millis(),
+            "migrated"
+        );
+        applied.push(Applied {
+            version: migration.version.clone(),
+            name: migration.name.clone(),
+            took,
+        });
+    }
+    history::share(&mut connection).await?;
+    connection.close().await.map_err(DbError::from)?;
+    Ok(applied)
+}
+
+/// Undoes the newest `steps` migrations, all in one transaction: either all of them or none.
+///
+/// # Errors
+/// [`MigrationError::DataLoss`] with the count per table when rows would be lost and `allow_data_loss` is false.
+pub async fn down(
+    url: &SecretString,
+    source: &Source,
+    steps: usize,
+    allow_data_loss: bool,
+) -> Result<Vec<Reverted>, MigrationError> {
+    let mut connection = connect(url).await?;
+    lock(&mut connection).await?;
+    let recorded = history::recorded(&mut connection).await?;
+    history::refuse_foreign(&mut connection, source, &recorded).await?;
+    let newest: Vec<&Migration> = recorded
+        .iter()
+        .rev()
+        .filter_map(|(version, _)| source.find(version))
+        .take(steps)
+        .collect();
+
+    let mut tx = connection.begin().await.map_err(DbError::from)?;
+    // A count that row level security silently cuts short would be a lie: this makes it an error.
+    sqlx::query("set local row_security = off")
+        .execute(&mut *tx)
+        .await
+        .map_err(DbError::from)?;
+    let before = loss::shape(&mut tx).await?;
+    let mut rehearsal = tx.begin().await.map_err(DbError::from)?;
+    revert_all(&mut rehearsal, &newest).await?;
+    let after = loss::shape(&mut rehearsal).await?;
+    rehearsal.rollback().await.map_err(DbError::from)?;
+    let lost = loss::count(&mut tx, &before, &after, source.reference_tables).await?;
+    if !lost.is_empty() && !allow_data_loss {
+        return Err(MigrationError::DataLoss { lost });
+    }
+    revert_all(&mut tx, &newest).await?;
+    tx.commit().await.map_err(DbError::from)?;
+    connection.close().await.map_err(DbError::from)?;
+    Ok(newest
+        .into_iter()
+        .map(|m| Reverted {
+            version: m.version.clone(),
+            name: m.name.clone(),
+        })
+        .collect())
+}
+
+async fn connect(url: &SecretString) -> Result<PgConnection, DbError> {
+    let options = PgConnectOptions::from_str(url.expose_secret())?.application_name("jarvis-migration");
+    let mut connection = tokio::time::timeout(Duration::from_secs(10), PgConnection::connect_with(&options))
+        .await
+        .map_err(|_| pool::unreachable_at(&options, "no answer in time"))?
+        .map_err(|error| pool::cannot_connect(&options, error))?;
+    sqlx::raw_sql("set statement_timeout = 0; set idle_in_transaction_session_timeout = 0")
+        .execute(&mut connection)
+        .await?;
+    Ok(connection)
+}
+
+/// Waits for another one who migrates this database. The lock ends with the connection, whatever happens to us.
+async fn lock(connection: &mut PgConnection) -> Result<(), DbError> {
+    sqlx::raw_sql("set lock_timeout = 0")
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query("select pg_advisory_lock($1)")
+        .bind(LOCK)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::raw_sql("set lock_timeout = '30s'")
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+async fn check_extensions(connection: &mut PgConnection, source: &Source) -> Result<(), MigrationError> {
+    for &(extension, wanted) in source.extensions {
+        let (server, found): (String, Option<String>) = sqlx::query_as(
+            "select current_setting('server_version'),
+                    coalesce((select extversion from pg_catalog.pg_extension where extname = $1),
+                             (select default_version from pg_catalog.pg_available_extensions where name = $1))",
+        )
+        .bind(extension)
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(DbError::from)?;
+        match found {
+            None => return Err(MigrationError::MissingExtension { extension, server }),
+            Some(found) if numbers(&found) < numbers(wanted) => {
+                return Err(MigrationError::OldExtension {
+                    extension,
+                    found,
+                    wanted,
+                });
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
+}
+
+fn numbers(version: &str) -> Vec<u32> {
+    version.split('.').map_while(|part| part.parse().ok()).collect()
+}
+
+async fn apply(connection: &mut PgConnection, migration: &Migration) -> Result<(), MigrationError> {
+    let mut attempt = 1;
+    loop {
+        match try_apply(connection, migration).await {
+            Ok(()) => return Ok(()),
+            Err(error) if attempt < ATTEMPTS && is_role_race(&error) => {
+                tracing::debug!(
+                    version = migration.version,
+                    attempt,
+                    "another database is migrated at this time"
+                );
+                let jitter = rand::random_range(0..100);
+                tokio::time::sleep(Duration::from_millis(u64::from(attempt) * 40 + jitter)).await;
+                attempt += 1;
+            }
+            Err(error) => return Err(failed(migration, &migration.up, error)),
+        }
+    }
+}
+
+async fn try_apply(connection: &mut PgConnection, migration: &Migration) -> Result<(), sqlx::Error> {
+    let mut tx = connection.begin().await?;
+    sqlx::raw_sql(AssertSqlSafe(migration.up.clone()))
+        .execute(&mut *tx)
+        .await?;
+    history::insert(&mut tx, migration).await?;
+    tx.commit().await
+}
+
+async fn revert_all(connection: &mut PgConnection, migrations: &[&Migration]) -> Result<(), MigrationError> {
+    for migration in migrations {
+        let down = migration.down.clone().ok_or_else(|| MigrationError::NoDown {
+            version: migration.version.clone(),
+            name: migration.name.clone(),
+        })?;
+        sqlx::raw_sql(AssertSqlSafe(down.clone()))
+            .execute(&mut *connection)
+            .await
+            .map_err(|error| failed(migration, &down, error))?;
+        history::remove(connection, &migration.version).await?;
+    }
+    Ok(())
+}
+
+/// Roles and memberships are rows of shared catalogues, which no transaction of another database locks for us.
+fn is_role_race(error: &sqlx::Error) -> bool {
+    let Some(error) = error
+        .as_database_error()
+        .and_then(|e| e.try_downcast_ref::<PgDatabaseError>())
+    else {
+        return false;
+    };
+    match error.code() {
+        "23505" => error.table().is_some_and(|table| table.starts_with("pg_")),
+        "XX000" => error.message().starts_with("tuple concurrently"),
+        "40P01" | "40001" => true,
+        _ => false,
+    }
+}
+
+fn failed(migration: &Migration, sql: &str, error: sqlx::Error) -> MigrationError {
+    let Some(pg) = error
+        .as_database_error()
+        .and_then(|e| e.try_downcast_ref::<PgDatabaseError>())
+    else {
+        return MigrationError::Database(error.into());
+    };
+    let line = match pg.position() {
+        Some(PgErrorPosition::Original(position)) => {
+            Some(1 + sql.chars().take(position).filter(|c| *c == '\n').count())
+        }
+        _ => None,
+    };
+    MigrationError::Failed {
+        version: migration.version.clone(),
+        name: migration.name.clone(),
+        line,
+        message: format!("{} (SQLSTATE {})", pg.message(), pg.code()),
+    }
+}

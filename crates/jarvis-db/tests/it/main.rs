@@ -1,0 +1,3 @@
+//! Against a real PostgreSQL: run by `make test`, or `cargo xtask with-postgres -- cargo nextest run -p jarvis-db`.
+
+mod scope;
