@@ -30,6 +30,9 @@ begin
         execute format('create role %I %s', wanted.name, wanted.attributes);
         if wanted.name = 'authenticator' then
           execute 'grant anon, authenticated, service_role to authenticator';
+        elsif wanted.name = 'jarvis_login' then
+          -- A clone of a database loses the database's own setting (below).
+          execute 'alter role jarvis_login set search_path = public, extensions';
         end if;
       exception
         -- A migration of another database of this cluster was faster.
@@ -78,6 +81,19 @@ $memberships$;
 create schema if not exists extensions;
 create extension if not exists vector schema extensions;
 create extension if not exists unaccent schema extensions;
+
+-- As on the platform: types and operators of the extensions are found without their schema.
+do $path$
+begin
+  if (select reset_val from pg_catalog.pg_settings where name = 'search_path') !~ '\mextensions\M' then
+    execute format('alter database %I set search_path = "$user", public, extensions', current_database());
+  end if;
+exception
+  when insufficient_privilege then
+    raise warning 'run as the owner of the database: alter database % set search_path = "$user", public, extensions',
+      quote_ident(current_database());
+end
+$path$;
 
 create schema if not exists jarvis;
 comment on schema jarvis is 'JARVIS : ce que l''extérieur ne touche pas (consentements, historique, vecteurs, travaux).';
