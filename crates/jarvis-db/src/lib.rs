@@ -4,6 +4,8 @@ pub mod embedded;
 pub mod error;
 pub mod migrations;
 pub mod pool;
+pub mod provision;
+pub mod queries;
 
 pub use error::DbError;
 pub use pool::{ConnectSettings, Db, ScopedTx};

@@ -1,3 +1,24 @@
-fn main() {
-    println!("Hello, world!");
+#![doc = include_str!("../README.md")]
+
+mod cli;
+mod commands;
+mod connection;
+mod failure;
+mod output;
+mod serving;
+mod signing;
+mod wiring;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    output::init_tracing(cli.global.log.as_deref());
+    let output = output::Output::new(cli.global.json);
+    match commands::run(cli, &output).await {
+        Ok(code) => code.into(),
+        Err(error) => failure::report(&output, &error),
+    }
 }

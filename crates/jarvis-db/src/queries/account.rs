@@ -101,13 +101,20 @@ pub async fn find_credentials(tx: &mut ScopedTx, email: &str) -> Result<Option<C
     )
     .fetch_optional(&mut **tx)
     .await?;
-    Ok(row.map(|r| Credentials { user: r.id.into(), password_hash: r.encrypted_password }))
+    Ok(row.map(|r| Credentials {
+        user: r.id.into(),
+        password_hash: r.encrypted_password,
+    }))
 }
 
 /// Notes a sign-in. Needs the system scope.
 pub async fn touch_sign_in(tx: &mut ScopedTx, user: UserId, now: DateTime<Utc>) -> Result<(), DbError> {
-    sqlx::query!("update auth.users set last_sign_in_at = $2 where id = $1", user.as_uuid(), now)
-        .execute(&mut **tx)
-        .await?;
+    sqlx::query!(
+        "update auth.users set last_sign_in_at = $2 where id = $1",
+        user.as_uuid(),
+        now
+    )
+    .execute(&mut **tx)
+    .await?;
     Ok(())
 }

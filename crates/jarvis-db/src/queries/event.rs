@@ -86,7 +86,10 @@ impl<'a> From<&'a [EventRow]> for Columns<'a> {
             durations: rows.iter().map(|r| r.event.audio_duration_ms).collect(),
             confidences: rows.iter().map(|r| r.event.confidence_score).collect(),
             timestamps: rows.iter().map(|r| r.timestamp).collect(),
-            provider_ids: rows.iter().map(|r| r.event.provider_event_id.as_deref()).collect(),
+            provider_ids: rows
+                .iter()
+                .map(|r| r.event.provider_event_id.as_deref())
+                .collect(),
         }
     }
 }
@@ -132,7 +135,10 @@ pub async fn list_transcript(
         .map(|r| {
             Ok(TranscriptRow {
                 id: r.id.into(),
-                event_type: r.event_type.parse().map_err(|_| DbError::unknown_word("event_type"))?,
+                event_type: r
+                    .event_type
+                    .parse()
+                    .map_err(|_| DbError::unknown_word("event_type"))?,
                 transcript: r.transcript,
                 turn_number: r.turn_number,
                 confidence_score: r.confidence_score,

@@ -30,7 +30,10 @@ impl TryFrom<Row> for Fact {
     fn try_from(r: Row) -> Result<Self, DbError> {
         Ok(Self {
             id: r.id.into(),
-            category: r.category.parse().map_err(|_| DbError::unknown_word("category"))?,
+            category: r
+                .category
+                .parse()
+                .map_err(|_| DbError::unknown_word("category"))?,
             fact_key: r.fact_key,
             fact_value: r.fact_value,
             confidence: r.confidence.unwrap_or_default(),
@@ -235,7 +238,9 @@ pub async fn upsert_in_savepoint(tx: &mut ScopedTx, gym: GymId, fact: &NewFact<'
     if result.is_ok() {
         sqlx::query!("release savepoint fact").execute(&mut **tx).await?;
     } else {
-        sqlx::query!("rollback to savepoint fact").execute(&mut **tx).await?;
+        sqlx::query!("rollback to savepoint fact")
+            .execute(&mut **tx)
+            .await?;
     }
     result
 }

@@ -128,3 +128,37 @@ pub async fn refusals(conn: &mut PgConnection) -> Result<Vec<(String, i64)>, DbE
     .await?;
     Ok(rows.into_iter().map(|r| (r.code, r.count)).collect())
 }
+
+/// The name of the database and the version of its server.
+pub async fn identity(conn: &mut PgConnection) -> Result<(String, String), DbError> {
+    let row = sqlx::query!(
+        r#"select current_database()::text as "database!", current_setting('server_version') as "server!""#
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok((row.database, row.server))
+}
+
+/// A table and how many rows it has.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct TableRows {
+    /// `schema.table`.
+    pub table: String,
+    /// Rows, counted.
+    pub rows: i64,
+}
+
+/// Every table of ours with its rows, counted one by one.
+pub async fn table_rows(conn: &mut PgConnection) -> Result<Vec<TableRows>, DbError> {
+    Ok(sqlx::query_as!(
+        TableRows,
+        r#"select format('%s.%s', n.nspname, c.relname) as "table!",
+                  (xpath('/row/c/text()', query_to_xml(format('select count(*) as c from %I.%I', n.nspname, c.relname),
+                                                       false, true, '')))[1]::text::bigint as "rows!"
+             from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+            where c.relkind = 'r' and n.nspname in ('public', 'jarvis')
+            order by n.nspname desc, c.relname"#
+    )
+    .fetch_all(conn)
+    .await?)
+}

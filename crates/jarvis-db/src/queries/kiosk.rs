@@ -167,8 +167,12 @@ pub async fn pair(
 
 /// Notes a sign of life. Needs the system scope.
 pub async fn touch(tx: &mut ScopedTx, kiosk: KioskId, now: DateTime<Utc>) -> Result<(), DbError> {
-    sqlx::query!("update public.kiosks set last_seen_at = $2 where id = $1", kiosk.as_uuid(), now)
-        .execute(&mut **tx)
-        .await?;
+    sqlx::query!(
+        "update public.kiosks set last_seen_at = $2 where id = $1",
+        kiosk.as_uuid(),
+        now
+    )
+    .execute(&mut **tx)
+    .await?;
     Ok(())
 }

@@ -17,6 +17,9 @@ use crate::DbError;
 impl DbError {
     /// The database holds a word that this version does not know.
     pub(crate) fn unknown_word(column: &str) -> Self {
-        Self::Bug { code: None, what: format!("an unknown word in column {column}; is the schema newer than this program?") }
+        Self::Bug {
+            code: None,
+            what: format!("an unknown word in column {column}; is the schema newer than this program?"),
+        }
     }
 }

@@ -404,8 +404,13 @@ pub async fn list_waiting(
 }
 
 fn orphan(session_id: String, gym_id: Uuid) -> Result<Orphan, DbError> {
-    let session_id = session_id.parse().map_err(|_| DbError::unknown_word("session_id"))?;
-    Ok(Orphan { session_id, gym_id: gym_id.into() })
+    let session_id = session_id
+        .parse()
+        .map_err(|_| DbError::unknown_word("session_id"))?;
+    Ok(Orphan {
+        session_id,
+        gym_id: gym_id.into(),
+    })
 }
 
 /// Ends the open sessions of a kiosk; returns them.
@@ -427,5 +432,7 @@ pub async fn close_open_of_kiosk(
     )
     .fetch_all(&mut **tx)
     .await?;
-    ids.into_iter().map(|id| id.parse().map_err(|_| DbError::unknown_word("session_id"))).collect()
+    ids.into_iter()
+        .map(|id| id.parse().map_err(|_| DbError::unknown_word("session_id")))
+        .collect()
 }

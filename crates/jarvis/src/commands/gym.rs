@@ -1,0 +1,58 @@
+//! `jarvis gym`: tenants.
+
+use crate::cli::Global;
+use crate::connection;
+use crate::failure::Done;
+use crate::output::{Output, table};
+use jarvis_core::{Clock as _, GymId, Language, Scope, SystemClock};
+use jarvis_db::provision;
+use jarvis_db::queries::gym::{self, Gym};
+
+/// Gyms are tenants: nothing of one is ever seen by another.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Create a gym
+    Add {
+        /// Its name, as members know it
+        name: String,
+        /// A short name for addresses and commands, such as `lyon`
+        #[arg(long)]
+        slug: String,
+        /// IANA time zone
+        #[arg(long, default_value = "Europe/Paris")]
+        timezone: String,
+        /// Language of its pages
+        #[arg(long, default_value = "fr", value_parser = |s: &str| s.parse::<Language>())]
+        locale: Language,
+    },
+    /// List gyms
+    List,
+}
+
+/// Runs the command.
+pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Result<Done> {
+    let urls = connection::urls(global)?;
+    match command {
+        Command::Add { name, slug, timezone, locale } => {
+            let gym = Gym {
+                id: GymId::new(SystemClock.now()),
+                name,
+                slug,
+                timezone,
+                locale: locale.as_str().to_owned(),
+                embedding_model: jarvis_embed::MODEL.to_owned(),
+            };
+            provision::insert_gym(&mut connection::admin(&urls).await?, &gym).await?;
+            out.data(&gym, |g| format!("{}  {}", g.id, g.slug))?;
+        }
+        Command::List => {
+            let db = connection::db(&urls).await?;
+            let gyms = gym::list(&mut db.begin(&Scope::System).await?).await?;
+            out.data(&gyms, |gyms| {
+                let rows = gyms.iter().map(|g| [g.slug.clone(), g.name.clone(), g.timezone.clone(), g.id.to_string()]);
+                table(["slug", "name", "time zone", "id"], rows)
+            })?;
+        }
+    }
+    Ok(Done::Ok)
+}

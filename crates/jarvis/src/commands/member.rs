@@ -1,0 +1,119 @@
+//! `jarvis member`: the people of a gym.
+
+use crate::cli::Global;
+use crate::connection::{self, GymDesk};
+use crate::failure::{Done, WrongUse};
+use crate::output::{Output, table};
+use crate::wiring;
+use chrono::NaiveDate;
+use jarvis_core::{Clock as _, Language, MemberId, SystemClock};
+use jarvis_db::queries::consent;
+use jarvis_db::queries::member::{self, NewMember};
+use jarvis_memory::{Embedder, Memory, context};
+
+/// The people of a gym.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Enrol a member
+    Add {
+        /// Their badge, unique within the gym
+        badge: String,
+        /// First name
+        first_name: String,
+        /// Last name
+        last_name: String,
+        /// Language they speak
+        #[arg(long, default_value = "fr", value_parser = |s: &str| s.parse::<Language>())]
+        language: Language,
+        /// Date of birth, as 1990-12-31
+        #[arg(long, value_name = "DATE")]
+        born: Option<NaiveDate>,
+        /// The gym, by slug or id
+        #[arg(long)]
+        gym: Option<String>,
+    },
+    /// List the members of a gym
+    List {
+        /// The gym, by slug or id
+        #[arg(long)]
+        gym: Option<String>,
+        /// At most so many
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(i64).range(1..=1000))]
+        limit: i64,
+        /// Begin after this member (the id that ends the page before)
+        #[arg(long)]
+        after: Option<MemberId>,
+    },
+    /// Show a member with consents and the context of their next session
+    Show {
+        /// Id or badge
+        member: String,
+        /// The gym, by slug or id
+        #[arg(long)]
+        gym: Option<String>,
+    },
+}
+
+/// Runs the command.
+pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Result<Done> {
+    match command {
+        Command::Add { badge, first_name, last_name, language, born, gym } => {
+            let desk = connection::desk(global, gym.as_deref()).await?;
+            let new = NewMember {
+                id: MemberId::new(SystemClock.now()),
+                badge_id: badge.trim(),
+                first_name: first_name.trim(),
+                last_name: last_name.trim(),
+                language,
+                date_of_birth: born,
+            };
+            let mut tx = desk.db.begin(&desk.scope).await?;
+            member::insert(&mut tx, desk.gym, &new).await?;
+            tx.commit().await?;
+            let id = new.id;
+            out.data(&serde_json::json!({"id": id, "badge_id": badge}), |_| {
+                format!("{id}\nNothing is remembered until they agree: jarvis consent record {badge} --grant memory")
+            })?;
+        }
+        Command::List { gym, limit, after } => {
+            let desk = connection::desk(global, gym.as_deref()).await?;
+            let mut tx = desk.db.begin(&desk.scope).await?;
+            let members = member::list(&mut tx, desk.gym, after, limit).await?;
+            out.data(&members, |members| {
+                let rows = members.iter().map(|m| {
+                    let name = format!("{} {}", m.first_name, m.last_name);
+                    let state = if m.is_active { "active" } else { "inactive" };
+                    [m.badge_id.clone(), name, m.language.to_string(), state.to_owned(), m.id.to_string()]
+                });
+                table(["badge", "name", "language", "state", "id"], rows)
+            })?;
+        }
+        Command::Show { member, gym } => {
+            let desk = connection::desk(global, gym.as_deref()).await?;
+            let id = connection::find_member(&desk, &member).await?;
+            show(&desk, out, id).await?;
+        }
+    }
+    Ok(Done::Ok)
+}
+
+async fn show(desk: &GymDesk, out: Output, id: MemberId) -> anyhow::Result<()> {
+    let mut tx = desk.db.begin(&desk.scope).await?;
+    let member = member::find(&mut tx, id).await?;
+    let member = member.ok_or_else(|| WrongUse("the member was removed just now".to_owned()))?;
+    let consents = consent::in_force(&mut tx, desk.gym, id).await?;
+    tx.commit().await?;
+    let embedder = Embedder::Unavailable("not needed to show a member".to_owned());
+    let memory = Memory { db: desk.db.clone(), clock: wiring::clock(), embedder };
+    let context = context::preview(&memory, desk.scope, id).await?;
+    let value = serde_json::json!({"member": member, "consents": consents, "next_context": context});
+    out.data(&value, |_| {
+        let agreed: Vec<_> = consents.iter().map(|p| p.as_str()).collect();
+        let agreed = if agreed.is_empty() { "nothing".to_owned() } else { agreed.join(", ") };
+        let prompt = context.as_ref().map(|c| c.prompt.as_str()).unwrap_or_default();
+        format!(
+            "{} {}  (badge {}, {})\nid        {}\nvisits    {}\nagreed to {agreed}\n\n{prompt}",
+            member.first_name, member.last_name, member.badge_id, member.language, member.id, member.total_visits,
+        )
+    })
+}

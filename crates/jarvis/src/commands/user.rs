@@ -1,0 +1,117 @@
+//! `jarvis user`: people who sign in.
+
+use crate::cli::Global;
+use crate::connection;
+use crate::failure::{Done, WrongUse};
+use crate::output::{Output, table};
+use jarvis_api::password;
+use jarvis_core::{Clock as _, Scope, SystemClock, UserId};
+use jarvis_db::provision;
+use jarvis_db::queries::account::{self, Account};
+use rand::distr::{Alphanumeric, SampleString as _};
+use secrecy::{ExposeSecret as _, SecretString};
+
+/// People who sign in.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Create an account, or give an existing one these rights and a new password
+    #[command(after_help = "\
+Roles: super_admin (all gyms), gym_manager, gym_staff.
+The password is read from JARVIS_USER_PASSWORD; without it one is made and printed once.
+Example:
+  jarvis user add claire@example.org --role gym_manager --gym lyon --gym paris")]
+    Add {
+        /// E-mail address
+        email: String,
+        /// What they may do
+        #[arg(long, value_parser = ["super_admin", "gym_manager", "gym_staff"])]
+        role: String,
+        /// A gym they work for, by slug or id; may be repeated
+        #[arg(long)]
+        gym: Vec<String>,
+        /// Full name
+        #[arg(long)]
+        name: Option<String>,
+        /// Their password
+        #[arg(long, env = "JARVIS_USER_PASSWORD", hide_env_values = true, hide = true)]
+        password: Option<SecretString>,
+    },
+    /// List accounts
+    List,
+}
+
+/// The shortest password (NIST SP 800-63B: at least 8; 12 for people who see health data).
+const MIN_PASSWORD_CHARS: usize = 12;
+
+/// Runs the command.
+pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Result<Done> {
+    let urls = connection::urls(global)?;
+    match command {
+        Command::Add { email, role, gym, name, password } => {
+            let made = password.is_none();
+            let password = password.unwrap_or_else(new_password);
+            let account = new_account(&urls, email, role, &gym, name).await?;
+            let id = store(&urls, &account, &password).await?;
+            let shown = made.then(|| password.expose_secret().to_owned());
+            out.data(&serde_json::json!({"id": id, "email": account.email, "password": shown}), |_| match &shown {
+                Some(password) => format!("{id}  {}\npassword {password}  (shown once)", account.email),
+                None => format!("{id}  {}", account.email),
+            })?;
+        }
+        Command::List => {
+            let db = connection::db(&urls).await?;
+            let accounts = account::list(&mut db.begin(&Scope::System).await?).await?;
+            out.data(&accounts, |accounts| {
+                let rows = accounts.iter().map(|a| {
+                    let state = if a.is_active { "active" } else { "inactive" };
+                    let gyms = a.gym_access.len().to_string();
+                    [a.email.clone(), a.role.clone(), gyms, state.to_owned(), a.id.to_string()]
+                });
+                table(["e-mail", "role", "gyms", "state", "id"], rows)
+            })?;
+        }
+    }
+    Ok(Done::Ok)
+}
+
+/// A password nobody chose.
+pub fn new_password() -> SecretString {
+    Alphanumeric.sample_string(&mut rand::rng(), 20).into()
+}
+
+async fn new_account(
+    urls: &connection::Urls,
+    email: String,
+    role: String,
+    gyms: &[String],
+    full_name: Option<String>,
+) -> anyhow::Result<Account> {
+    let email = email.trim().to_lowercase();
+    if !email.contains('@') {
+        return Err(WrongUse(format!("`{email}` is no e-mail address")).into());
+    }
+    if role != "super_admin" && gyms.is_empty() {
+        return Err(WrongUse(format!("a {role} works for at least one gym: --gym …")).into());
+    }
+    let mut admin = connection::admin(urls).await?;
+    let mut gym_access = Vec::new();
+    for gym in gyms {
+        let found = provision::find_gym(&mut admin, gym).await?;
+        gym_access.push(found.ok_or_else(|| WrongUse(format!("there is no gym `{gym}`; see `jarvis gym list`")))?);
+    }
+    Ok(Account { id: UserId::new(SystemClock.now()), email, full_name, role, gym_access, is_active: true })
+}
+
+/// Stores an account with its password.
+pub async fn store(
+    urls: &connection::Urls,
+    account: &Account,
+    password: &SecretString,
+) -> anyhow::Result<UserId> {
+    if password.expose_secret().chars().count() < MIN_PASSWORD_CHARS {
+        return Err(WrongUse(format!("a password has at least {MIN_PASSWORD_CHARS} characters")).into());
+    }
+    let hash = password::hash(password)?;
+    let mut admin = connection::admin(urls).await?;
+    Ok(provision::upsert_account(&mut admin, account, &hash).await?.into())
+}

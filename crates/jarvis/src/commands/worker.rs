@@ -1,0 +1,25 @@
+//! `jarvis worker`: processing without serving.
+
+use crate::cli::Global;
+use crate::failure::Done;
+use crate::output::Output;
+use crate::{connection, serving, wiring};
+use tokio_util::sync::CancellationToken;
+
+/// Process closed sessions and run schedules; any number of workers may share a database.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {}
+
+/// Runs the command.
+pub async fn run(global: &Global, out: Output, _arguments: Arguments) -> anyhow::Result<Done> {
+    let db = connection::db(&connection::urls(global)?).await?;
+    let memory = wiring::memory(db).await;
+    let stop = CancellationToken::new();
+    let worker = tokio::spawn(wiring::runner(&memory)?.run(stop.clone()));
+    out.talk("JARVIS works (stop: Ctrl-C)");
+    serving::stop_signal().await?;
+    stop.cancel();
+    worker.await?;
+    memory.db.close().await;
+    Ok(Done::Ok)
+}

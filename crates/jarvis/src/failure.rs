@@ -1,0 +1,68 @@
+//! How a command ends: 0 ok, 1 failure, 2 wrong use, 3 findings.
+
+use crate::output::Output;
+use jarvis_db::migrations::MigrationError;
+use std::process::ExitCode;
+
+/// How a command that did its work ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Done {
+    /// Nothing to complain about.
+    Ok,
+    /// It found something that needs a person: exit code 3.
+    Findings,
+}
+
+impl From<Done> for ExitCode {
+    fn from(done: Done) -> Self {
+        match done {
+            Done::Ok => Self::SUCCESS,
+            Done::Findings => Self::from(3),
+        }
+    }
+}
+
+/// The command cannot be carried out as it was given: exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct WrongUse(pub String);
+
+/// An error that says the way out.
+#[derive(Debug, thiserror::Error)]
+#[error("{problem}")]
+pub struct WithHint {
+    /// What is wrong.
+    pub problem: String,
+    /// What to do.
+    pub hint: String,
+}
+
+/// Tells what went wrong, once, with its causes and the way out.
+pub fn report(output: &Output, error: &anyhow::Error) -> ExitCode {
+    let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
+    output.error(&causes, hint_of(error).as_deref());
+    let refused = error.downcast_ref::<MigrationError>().is_some_and(|e| {
+        matches!(
+            e,
+            MigrationError::ForeignSchema { .. }
+                | MigrationError::UnknownVersions { .. }
+                | MigrationError::DataLoss { .. }
+        )
+    });
+    if refused || error.is::<WrongUse>() { ExitCode::from(2) } else { ExitCode::FAILURE }
+}
+
+fn hint_of(error: &anyhow::Error) -> Option<String> {
+    error.chain().find_map(|cause| {
+        if let Some(e) = cause.downcast_ref::<WithHint>() {
+            return Some(e.hint.clone());
+        }
+        if let Some(e) = cause.downcast_ref::<MigrationError>() {
+            return e.hint();
+        }
+        if let Some(e) = cause.downcast_ref::<jarvis_db::embedded::EmbeddedError>() {
+            return e.hint();
+        }
+        cause.downcast_ref::<jarvis_db::DbError>().and_then(|e| e.hint().map(str::to_owned))
+    })
+}

@@ -1,0 +1,121 @@
+//! A running server: it listens, works, and stops in good order.
+
+use crate::failure::WithHint;
+use crate::{signing, wiring};
+use anyhow::Context as _;
+use jarvis_api::{ApiState, Tokens};
+use jarvis_db::{ConnectSettings, Db};
+use jarvis_memory::Memory;
+use secrecy::SecretString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// Requests that run when the server is told to stop get this long.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// How to serve.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The database, as the server's login role.
+    pub url: SecretString,
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The key that signs access tokens.
+    pub signing_key: PathBuf,
+    /// Whether closed sessions are processed here as well.
+    pub work: bool,
+}
+
+/// A server that runs.
+pub struct Serving {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The use-cases, for a caller in the same process.
+    pub memory: Memory,
+    /// What signs its tokens.
+    pub tokens: Tokens,
+    stop: CancellationToken,
+    http: JoinHandle<std::io::Result<()>>,
+    worker: Option<JoinHandle<()>>,
+}
+
+/// Starts serving; returns once requests are answered.
+pub async fn start(settings: &Settings) -> anyhow::Result<Serving> {
+    let listener = bind(settings.listen).await?;
+    let address = listener.local_addr()?;
+    let db = Db::connect(&ConnectSettings::new(settings.url.clone())).await?;
+    let memory = wiring::memory(db).await;
+    let tokens = signing::load_or_create(&settings.signing_key)?;
+    let stop = CancellationToken::new();
+    let worker = if settings.work {
+        Some(tokio::spawn(wiring::runner(&memory)?.run(stop.clone())))
+    } else {
+        None
+    };
+    let router = jarvis_api::router(ApiState::new(memory.clone(), tokens.clone()));
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let told = stop.clone();
+    let http = tokio::spawn(async move {
+        axum::serve(listener, service).with_graceful_shutdown(async move { told.cancelled().await }).await
+    });
+    tracing::info!(%address, work = settings.work, "serving");
+    Ok(Serving { address, memory, tokens, stop, http, worker })
+}
+
+async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let hint = match error.kind() {
+            std::io::ErrorKind::AddrInUse => {
+                "another program listens there, perhaps another jarvis; stop it, or choose another: --listen 127.0.0.1:8788"
+            }
+            _ => "choose another address: --listen 127.0.0.1:8787",
+        };
+        WithHint { problem: format!("cannot listen on {address}: {error}"), hint: hint.to_owned() }.into()
+    })
+}
+
+impl Serving {
+    /// Waits for Ctrl-C or SIGTERM, or for the server to end by itself, then stops in good order.
+    pub async fn until_stopped(mut self) -> anyhow::Result<()> {
+        let ended = tokio::select! {
+            signal = stop_signal() => { signal?; None }
+            ended = &mut self.http => Some(ended),
+        };
+        if let Some(ended) = ended {
+            self.stop.cancel();
+            return ended.context("the server panicked")?.context("the server ended");
+        }
+        self.stop().await
+    }
+
+    /// Finishes or hands back what runs, then closes the connections.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        self.stop.cancel();
+        let abort = self.http.abort_handle();
+        match tokio::time::timeout(GRACE, self.http).await {
+            Ok(ended) => ended.context("the server panicked")?.context("the server ended")?,
+            Err(_) => abort.abort(),
+        }
+        if let Some(worker) = self.worker {
+            worker.await.context("the worker panicked")?;
+        }
+        self.memory.db.close().await;
+        Ok(())
+    }
+}
+
+/// Returns at Ctrl-C or SIGTERM.
+pub async fn stop_signal() -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

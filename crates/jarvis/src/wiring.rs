@@ -1,0 +1,80 @@
+//! Puts the crates together: database, clock, embedder, worker.
+
+use jarvis_core::SystemClock;
+use jarvis_core::clock::{Clock as _, SharedClock};
+use jarvis_db::Db;
+use jarvis_db::embedded::cache_dir;
+use jarvis_embed::LocalEmbedder;
+use jarvis_jobs::{Connect, Runner, Schedule};
+use jarvis_memory::jobs::{ProcessSession, SweepOrphans, run_process_session, run_sweep_orphans};
+use jarvis_memory::{Embedder, Memory};
+use sqlx::postgres::PgListener;
+use sqlx::{Postgres, Transaction};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The machine's clock, shared.
+pub fn clock() -> SharedClock {
+    Arc::new(SystemClock)
+}
+
+/// Memory on this database, with the local model when its weights are there.
+pub async fn memory(db: Db) -> Memory {
+    Memory { db, clock: clock(), embedder: embedder().await }
+}
+
+async fn embedder() -> Embedder {
+    let path = match weights_path() {
+        Ok(path) => path,
+        Err(error) => return Embedder::Unavailable(error.to_string()),
+    };
+    let loaded = tokio::task::spawn_blocking(move || LocalEmbedder::load(&path)).await;
+    match loaded {
+        Ok(Ok(model)) => Embedder::Local(Arc::new(model)),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "no embedding model: recall goes by words");
+            Embedder::Unavailable(error.to_string())
+        }
+        Err(_) => Embedder::Unavailable("loading the embedding model panicked".to_owned()),
+    }
+}
+
+fn weights_path() -> anyhow::Result<PathBuf> {
+    match std::env::var_os("JARVIS_E5_WEIGHTS") {
+        Some(path) if !path.is_empty() => Ok(path.into()),
+        _ => Ok(cache_dir()?.join("e5-small-0.3.0").join("e5-small-q4.bin")),
+    }
+}
+
+/// How the job queue reaches the database.
+#[derive(Debug, Clone)]
+pub struct QueueConnection(pub Db);
+
+impl Connect for QueueConnection {
+    async fn begin(&self) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+        self.0.begin_system().await
+    }
+
+    async fn listener(&self) -> Result<PgListener, sqlx::Error> {
+        self.0.listener().await
+    }
+}
+
+/// The worker with every kind of job.
+pub fn runner(memory: &Memory) -> anyhow::Result<Runner<QueueConnection>> {
+    let clock = memory.clock.clone();
+    let (process, sweep) = (memory.clone(), memory.clone());
+    let runner = Runner::builder(QueueConnection(memory.db.clone()), Arc::new(move || clock.now()))
+        .register(move |_, job: ProcessSession| {
+            let memory = process.clone();
+            async move { run_process_session(&memory, job).await }
+        })
+        .register(move |_, job: SweepOrphans| {
+            let memory = sweep.clone();
+            async move { run_sweep_orphans(&memory, job).await }
+        })
+        .schedule(Schedule::every(Duration::from_mins(1), &SweepOrphans::default())?)
+        .build();
+    Ok(runner)
+}
