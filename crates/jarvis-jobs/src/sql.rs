@@ -33,7 +33,7 @@ with recursive lanes as (
     from lanes where lanes.lane is not null
 ),
 busy as (select lane, count(*) as running from jarvis.jobs where state = 'running' group by lane),
-candidates as (
+heads as (
   select head.id, head.priority, head.run_at,
          coalesce(busy.running, 0)
            + row_number() over (partition by lanes.lane order by head.priority, head.run_at, head.id) as turn
@@ -48,9 +48,13 @@ candidates as (
     ) head
    where lanes.lane is not null
 ),
+candidates as (
+  select id, priority, run_at, turn from heads where turn <= $6
+   order by turn, priority, run_at, id limit $2 * 2 + 8
+),
 picked as (
   select j.id from candidates c join jarvis.jobs j on j.id = c.id
-   where c.turn <= $6 and j.state in ('available', 'retryable') and j.run_at <= $3
+   where j.state in ('available', 'retryable') and j.run_at <= $3
    order by c.turn, c.priority, c.run_at, c.id limit $2
      for update of j skip locked
 )

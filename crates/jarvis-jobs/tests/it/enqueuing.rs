@@ -120,13 +120,17 @@ async fn an_enqueue_while_the_same_job_runs_makes_it_run_once_more_and_never_twi
     let (g, b, a, m) = (gate.clone(), begun.clone(), at_once.clone(), most.clone());
     let runner = || {
         let (gate, begun, at_once, most) = (g.clone(), b.clone(), a.clone(), m.clone());
-        queue.runner().register(move |_, _: Probe| {
+        queue.runner().register(move |_, job: Probe| {
             let (gate, begun, at_once, most) = (gate.clone(), begun.clone(), at_once.clone(), most.clone());
             async move {
                 begun.fetch_add(1, Ordering::SeqCst);
-                most.fetch_max(at_once.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                let of_key = usize::from(job.key.as_deref() == Some("k"));
+                most.fetch_max(
+                    at_once.fetch_add(of_key, Ordering::SeqCst) + of_key,
+                    Ordering::SeqCst,
+                );
                 gate.acquire().await.unwrap().forget();
-                at_once.fetch_sub(1, Ordering::SeqCst);
+                at_once.fetch_sub(of_key, Ordering::SeqCst);
                 Ok(())
             }
         })
@@ -139,11 +143,13 @@ async fn an_enqueue_while_the_same_job_runs_makes_it_run_once_more_and_never_twi
     assert_eq!(queue.enqueue(&keyed("k")).await, Enqueued::Waiting(second.id()));
     sleep(Duration::from_millis(200)).await;
     assert_eq!(begun.load(Ordering::SeqCst), 1, "the second waits for the first");
+    queue.enqueue(&keyed("other")).await;
+    eventually("it holds up no other job", || begun.load(Ordering::SeqCst) == 2).await;
     gate.add_permits(10);
     queue.wait_until_idle().await;
     assert_eq!(
         (begun.load(Ordering::SeqCst), most.load(Ordering::SeqCst)),
-        (2, 1)
+        (3, 1)
     );
     one.stop().await;
     two.stop().await;

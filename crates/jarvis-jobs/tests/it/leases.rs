@@ -179,3 +179,33 @@ async fn a_jump_of_the_clock_takes_no_job_away_from_its_runner() {
     two.stop().await;
     assert_eq!(begun.load(Ordering::SeqCst), 1);
 }
+
+#[tokio::test]
+async fn the_end_of_a_job_that_another_runner_took_over_is_not_written() {
+    let queue = Queue::new().await;
+    let handler = |_, _: Probe| async {
+        sleep(Duration::from_millis(400)).await;
+        Ok(())
+    };
+    // No heartbeat comes before the handler ends.
+    let working = start(
+        queue
+            .runner()
+            .lease(Duration::from_mins(10))
+            .register(handler)
+            .build(),
+    );
+    let id = queue.enqueue(&numbered(1)).await.id();
+    queue.wait_for(id, JobState::Running).await;
+    sqlx::query("update jarvis.jobs set leased_by = 'thief'")
+        .execute(&queue.pool)
+        .await
+        .unwrap();
+    sleep(Duration::from_millis(600)).await;
+    working.stop().await;
+    let job = queue.job(id).await;
+    assert_eq!(
+        (job.state, job.leased_by.as_deref()),
+        (JobState::Running, Some("thief"))
+    );
+}

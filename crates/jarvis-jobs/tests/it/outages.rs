@@ -92,17 +92,11 @@ async fn work_done_while_the_database_was_away_is_written_when_it_is_back() {
     let id = queue.enqueue(&numbered(1)).await.id();
     queue.wait_for(id, JobState::Running).await;
 
-    // A database cannot close itself: the door is another one.
-    let name = queue.pool.connect_options().get_database().unwrap().to_owned();
-    let door = queue.pool.connect_options().as_ref().clone().database("postgres");
-    let mut door = door.connect().await.unwrap();
-    let allow = |yes: bool| AssertSqlSafe(format!("alter database {name} with allow_connections {yes}"));
-    sqlx::query(allow(false)).execute(&mut door).await.unwrap();
-    let cut = "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1";
-    sqlx::query(cut).bind(&name).execute(&mut door).await.unwrap();
+    let mut door = Door::of(&queue).await;
+    door.shut().await;
     sleep(Duration::from_millis(1500)).await;
     assert!(queue.pool.acquire().await.is_err(), "the database is away");
-    sqlx::query(allow(true)).execute(&mut door).await.unwrap();
+    door.open().await;
 
     let done = queue.wait_for(id, JobState::Completed).await;
     assert_eq!((done.attempt, runs.load(Ordering::SeqCst)), (1, 1));
@@ -130,4 +124,86 @@ async fn notifications_come_again_after_their_connection_was_cut() {
     let third = queue.enqueue(&numbered(3)).await.id();
     queue.wait_for(third, JobState::Completed).await;
     working.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_runner_cut_off_for_longer_than_its_lease_stops_its_handlers_and_starts_them_again() {
+    let queue = Queue::new().await;
+    let (begun, ended) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (b, e) = (Arc::clone(&begun), Arc::clone(&ended));
+    let handler = move |_, _: Probe| {
+        b.fetch_add(1, Ordering::SeqCst);
+        let ended = Arc::clone(&e);
+        async move {
+            sleep(Duration::from_millis(1200)).await;
+            ended.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        }
+    };
+    let working = start(
+        queue
+            .runner()
+            .lease(Duration::from_millis(600))
+            .register(handler)
+            .build(),
+    );
+    let id = queue.enqueue(&numbered(1)).await.id();
+    queue.wait_for(id, JobState::Running).await;
+    let mut door = Door::of(&queue).await;
+    door.shut().await;
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(
+        (begun.load(Ordering::SeqCst), ended.load(Ordering::SeqCst)),
+        (1, 0)
+    );
+    door.open().await;
+    let done = queue.wait_for(id, JobState::Completed).await;
+    working.stop().await;
+    assert_eq!(
+        (
+            done.attempt,
+            begun.load(Ordering::SeqCst),
+            ended.load(Ordering::SeqCst)
+        ),
+        (2, 2, 1)
+    );
+}
+
+/// Takes a database away from its users; a database cannot close itself, so it stands in another.
+struct Door {
+    name: String,
+    conn: PgConnection,
+}
+
+impl Door {
+    async fn of(queue: &Queue) -> Self {
+        let name = queue.pool.connect_options().get_database().unwrap().to_owned();
+        let beside = queue.pool.connect_options().as_ref().clone().database("postgres");
+        Self {
+            name,
+            conn: beside.connect().await.unwrap(),
+        }
+    }
+
+    async fn allow(&mut self, yes: bool) {
+        let alter = format!("alter database {} with allow_connections {yes}", self.name);
+        sqlx::query(AssertSqlSafe(alter))
+            .execute(&mut self.conn)
+            .await
+            .unwrap();
+    }
+
+    async fn shut(&mut self) {
+        self.allow(false).await;
+        let cut = "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1";
+        sqlx::query(cut)
+            .bind(&self.name)
+            .execute(&mut self.conn)
+            .await
+            .unwrap();
+    }
+
+    async fn open(&mut self) {
+        self.allow(true).await;
+    }
 }
