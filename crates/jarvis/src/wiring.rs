@@ -1,5 +1,6 @@
 //! Puts the crates together: database, clock, embedder, worker.
 
+use anyhow::Context as _;
 use jarvis_core::SystemClock;
 use jarvis_core::clock::{Clock as _, SharedClock};
 use jarvis_db::Db;
@@ -75,6 +76,19 @@ pub fn runner(memory: &Memory) -> anyhow::Result<Runner<QueueConnection>> {
             async move { run_sweep_orphans(&memory, job).await }
         })
         .schedule(Schedule::every(Duration::from_mins(1), &SweepOrphans::default())?)
+        .lease(lease()?)
         .build();
     Ok(runner)
+}
+
+/// How long the jobs of a killed worker wait for another one. `JARVIS_JOB_LEASE_SECONDS` shortens it where workers
+/// are killed on purpose.
+fn lease() -> anyhow::Result<Duration> {
+    match std::env::var("JARVIS_JOB_LEASE_SECONDS") {
+        Ok(seconds) => {
+            let seconds = seconds.parse().context("JARVIS_JOB_LEASE_SECONDS is no whole number of seconds")?;
+            Ok(Duration::from_secs(seconds))
+        }
+        Err(_) => Ok(Duration::from_mins(1)),
+    }
 }
