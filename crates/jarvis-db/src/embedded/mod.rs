@@ -45,7 +45,8 @@ pub struct EmbeddedSettings {
     pub port: Option<u16>,
     /// Connections at most.
     pub max_connections: u32,
-    /// Whether what is committed survives a crash of the machine. Only throw-away clusters do without.
+    /// Whether what is committed survives a crash of the machine; a crash of the server it always survives. Only
+    /// throw-away clusters do without.
     pub durable: bool,
     /// How long the server may take to become ready, including recovery after a crash.
     pub start_timeout: Duration,
@@ -64,7 +65,8 @@ impl EmbeddedSettings {
         }
     }
 
-    /// The server's log holds neither statements nor details of errors: both may quote what a member said.
+    /// The server's log holds neither statements nor errors of statements: both may quote what a member said, and
+    /// whoever sent the statement hears of its error. What happens to the server itself is logged.
     fn configuration(&self, port: u16) -> String {
         let (max_connections, durable) = (self.max_connections, if self.durable { "on" } else { "off" });
         format!(
@@ -77,7 +79,6 @@ impl EmbeddedSettings {
              shared_buffers = '128MB'\n\
              fsync = {durable}\n\
              full_page_writes = {durable}\n\
-             synchronous_commit = {durable}\n\
              timezone = 'UTC'\n\
              logging_collector = on\n\
              log_directory = 'log'\n\
@@ -86,6 +87,7 @@ impl EmbeddedSettings {
              log_rotation_size = 0\n\
              log_truncate_on_rotation = on\n\
              log_timezone = 'UTC'\n\
+             log_min_messages = 'log'\n\
              log_error_verbosity = 'terse'\n\
              log_min_error_statement = 'panic'\n\
              log_parameter_max_length = 0\n\

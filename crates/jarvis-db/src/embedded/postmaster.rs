@@ -27,13 +27,16 @@ impl PidFile {
         Some(Self { pid, port })
     }
 
-    /// Whether its process lives, whatever it is.
-    pub(super) fn is_alive(self) -> bool {
-        is_alive(self.pid)
+    /// Whether no process has its number.
+    pub(super) fn is_gone(self) -> bool {
+        matches!(send(self.pid, None), Err(Errno::ESRCH))
     }
 
     /// Whether its process is a postmaster on `cluster`, and not another one that got the same number since.
     pub(super) fn is_postmaster_of(self, cluster: &Path) -> bool {
+        if !is_alive(self.pid) {
+            return false;
+        }
         let Ok(line) = fs::read(format!("/proc/{}/cmdline", self.pid)) else {
             return true;
         };
@@ -102,10 +105,14 @@ impl Postmaster {
         true
     }
 
-    /// Asks it to end and does not wait, for when there is nobody left to wait.
+    /// Asks it to end and does not wait, for when there is nobody left to wait. A thread takes note of its end: a
+    /// child whose end nobody noted keeps its number, and the next server would take it for alive.
     pub(super) fn ask_to_stop(&mut self) {
         if self.is_running() {
             self.send(Signal::SIGINT);
+            if let Some(mut child) = self.child.take() {
+                std::thread::spawn(move || child.wait());
+            }
         }
     }
 
@@ -126,6 +133,7 @@ fn send(pid: u32, signal: impl Into<Option<Signal>>) -> Result<(), Errno> {
     kill(Pid::from_raw(pid), signal)
 }
 
+/// A process that ended and whose end its parent never noted is not alive.
 fn is_alive(pid: u32) -> bool {
     let zombie = fs::read_to_string(format!("/proc/{pid}/stat"))
         .is_ok_and(|stat| stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('Z')));

@@ -121,17 +121,15 @@ impl Server<'_> {
         password: &SecretString,
     ) -> Result<Option<(Postmaster, u16)>, EmbeddedError> {
         // PostgreSQL itself clears away the file of a process that is gone.
-        let Some(found) = PidFile::read(cluster).filter(|found| found.is_alive()) else {
+        let Some(found) = PidFile::read(cluster).filter(|found| !found.is_gone()) else {
             return Ok(None);
         };
         if !found.is_postmaster_of(cluster) {
-            // PostgreSQL would wait for the stranger that has this number now. Whether an orphan of the old server
+            // PostgreSQL would refuse because of the process that has this number now, a stranger or one whose end
+            // nobody noted. Whether an orphan of the old server
             // still works on the files, it finds out by itself, by the shared memory of this directory.
             let path = cluster.join("postmaster.pid");
-            tracing::info!(
-                pid = found.pid,
-                "removing the lock file of a server whose process number is a stranger's now"
-            );
+            tracing::info!(pid = found.pid, "removing the lock file of a server that ended");
             fs::remove_file(&path).map_err(EmbeddedError::not_writable(&path))?;
             return Ok(None);
         }
@@ -186,6 +184,7 @@ impl Server<'_> {
         begun: Instant,
     ) -> Result<Postmaster, EmbeddedError> {
         self.configure(cluster, port)?;
+        let earlier = Log::newest(cluster);
         let log = self.folder.home().join("start.log");
         let file = File::create(&log).map_err(EmbeddedError::not_writable(&log))?;
         let also = file.try_clone().map_err(EmbeddedError::not_writable(&log))?;
@@ -214,7 +213,7 @@ impl Server<'_> {
                 _ => {}
             }
             if !postmaster.is_running() {
-                return Err(self.start_failed(&log, cluster, port));
+                return Err(self.start_failed(&log, &earlier, cluster, port));
             }
             if begun.elapsed() > self.settings.start_timeout {
                 postmaster.stop(Duration::from_secs(5)).await?;
@@ -239,12 +238,10 @@ impl Server<'_> {
         self.write_private(&cluster.join("jarvis.conf"), &self.settings.configuration(port))
     }
 
-    fn start_failed(&self, start_log: &Path, cluster: &Path, port: u16) -> EmbeddedError {
+    fn start_failed(&self, start_log: &Path, earlier: &Log, cluster: &Path, port: u16) -> EmbeddedError {
         let mut said = fs::read_to_string(start_log).unwrap_or_default();
-        let log = newest_log(&cluster.join("log"));
-        if let Some(text) = log.as_deref().and_then(|log| fs::read_to_string(log).ok()) {
-            said.push_str(&last_lines(&text, 8));
-        }
+        let log = Log::newest(cluster);
+        said.push_str(&log.since(earlier));
         if said.contains("Address already in use") {
             return EmbeddedError::PortTaken { port };
         }
@@ -263,7 +260,7 @@ impl Server<'_> {
                 Some(reason) => (*reason).to_owned(),
                 None => last_lines(&said, 3),
             },
-            log: log.unwrap_or_else(|| start_log.to_owned()),
+            log: log.path.unwrap_or_else(|| start_log.to_owned()),
         }
     }
 }
@@ -321,10 +318,41 @@ fn listen(port: u16) -> std::io::Result<u16> {
         .port())
 }
 
-fn newest_log(dir: &Path) -> Option<PathBuf> {
-    let logs = fs::read_dir(dir).ok()?.filter_map(Result::ok);
-    logs.max_by_key(|entry| entry.metadata().and_then(|meta| meta.modified()).ok())
-        .map(|entry| entry.path())
+/// The log that the server writes to, and how long it is.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Log {
+    path: Option<PathBuf>,
+    length: usize,
+}
+
+impl Log {
+    fn newest(cluster: &Path) -> Self {
+        let logs = fs::read_dir(cluster.join("log"))
+            .into_iter()
+            .flatten()
+            .filter_map(Result::ok);
+        let newest = logs.filter_map(|entry| Some((entry.metadata().ok()?, entry.path())));
+        let newest = newest.max_by_key(|(meta, _)| meta.modified().ok());
+        newest.map_or_else(Self::default, |(meta, path)| Self {
+            path: Some(path),
+            length: usize::try_from(meta.len()).unwrap_or(usize::MAX),
+        })
+    }
+
+    /// What was written since `earlier` was looked at.
+    fn since(&self, earlier: &Self) -> String {
+        let text = self
+            .path
+            .as_deref()
+            .and_then(|path| fs::read(path).ok())
+            .unwrap_or_default();
+        let from = if self.path == earlier.path {
+            earlier.length
+        } else {
+            0
+        };
+        String::from_utf8_lossy(text.get(from..).unwrap_or_default()).into_owned()
+    }
 }
 
 fn last_lines(text: &str, count: usize) -> String {

@@ -33,7 +33,7 @@ async fn one_connection(test: &TestDb) -> Db {
 }
 
 fn kiosk() -> Actor {
-    Actor::Kiosk(KioskId::new(DateTime::UNIX_EPOCH))
+    Actor::Kiosk(KioskId::from(uuid::Uuid::from_u128(7)))
 }
 
 #[tokio::test]
