@@ -1,0 +1,18 @@
+#![doc = include_str!("../README.md")]
+
+mod calibration;
+mod centring;
+mod encoder;
+mod error;
+mod format;
+mod local;
+mod matrix;
+mod model;
+mod numeric;
+mod tokenizer;
+
+pub use calibration::{CALIBRATION_A, CALIBRATION_C, cosine, similarity};
+pub use centring::{PADDED_DIMENSIONS, centre, mean, pad_1536};
+pub use error::{FormatError, LoadError};
+pub use local::LocalEmbedder;
+pub use model::{DIMENSIONS, E5, Kind, MODEL, WEIGHTS_BYTES, WEIGHTS_ORIGIN, WEIGHTS_SHA256};
