@@ -5,7 +5,7 @@ use crate::{Memory, MemoryError, sentiment, summary};
 use chrono::{DateTime, Utc};
 use jarvis_core::embedding::UNKNOWN_MODEL;
 use jarvis_core::{
-    Actor, Category, ConsentSet, EventType, Fact, FactDraft, FactId, GymId, Purpose, Scope, SessionId,
+    Actor, ConsentSet, EventType, Fact, FactDraft, FactId, GymId, Purpose, Scope, SessionId,
     SessionState, SummaryId,
 };
 use jarvis_db::queries::event::{self, TranscriptRow};
@@ -121,7 +121,7 @@ fn reason_for_nothing(material: &Material) -> Option<&'static str> {
     if !material.consents.allows(Purpose::Memory) {
         return Some("no_consent");
     }
-    let said = |t: &Turn| t.speaker == Speaker::Member && extract::has_words(&t.text);
+    let said = |t: &Turn| t.speaker == Speaker::Member && has_words(&t.text);
     if material.turns.iter().any(said) {
         None
     } else if material.session.withheld_health_spans > 0 {
@@ -129,6 +129,11 @@ fn reason_for_nothing(material: &Material) -> Option<&'static str> {
     } else {
         Some("no_user_turn")
     }
+}
+
+/// Whether anything is left of a turn beside masks and punctuation.
+fn has_words(text: &str) -> bool {
+    text.replace(extract::HEALTH_MASK, "").chars().any(char::is_alphanumeric)
 }
 
 /// What a session is turned into before anything is written.
@@ -255,7 +260,8 @@ async fn write_fact(
     let session = &material.session.session_id;
     if !draft.still_true {
         let known = fact::list(tx, gym, material.member.id, FactFilter::default(), now).await?;
-        for old in known.iter().filter(|old| speaks_of(draft, old)) {
+        let ended = |old: &&Fact| old.category == draft.category && extract::retires(draft, &old.fact_key);
+        for old in known.iter().filter(ended) {
             fact::retire(tx, gym, old.id, Some(session)).await?;
         }
         return Ok(true);
@@ -277,30 +283,4 @@ async fn write_fact(
         Err(DbError::Refused { .. } | DbError::Invalid { .. }) => Ok(false),
         Err(error) => Err(error.into()),
     }
-}
-
-/// Whether a statement that something is over speaks of this fact: the same key, or the same place of an injury
-/// with no other side named.
-fn speaks_of(draft: &FactDraft, fact: &Fact) -> bool {
-    if draft.category != fact.category {
-        return false;
-    }
-    if draft.fact_key == fact.fact_key {
-        return true;
-    }
-    let place = |value: &serde_json::Value| {
-        let location = value.get("location")?.as_str()?.to_owned();
-        let (side, part) = location
-            .split_once('_')
-            .filter(|(side, _)| ["left", "right"].contains(side))
-            .map_or((None, location.clone()), |(side, part)| (Some(side.to_owned()), part.to_owned()));
-        Some((side, part))
-    };
-    draft.category == Category::Injury
-        && match (place(&draft.fact_value), place(&fact.fact_value)) {
-            (Some((said, part)), Some((known, known_part))) => {
-                part == known_part && (said.is_none() || known.is_none() || said == known)
-            }
-            _ => false,
-        }
 }

@@ -2,15 +2,11 @@
 
 use crate::cli::Global;
 use crate::failure::{WithHint, WrongUse};
-use anyhow::Context as _;
 use jarvis_core::{Actor, GymId, MemberId, Scope};
-use jarvis_db::{ConnectSettings, Db, provision};
+use jarvis_db::{ConnectSettings, Db, embedded, provision};
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize};
 use sqlx::{Connection as _, PgConnection};
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// How to reach a database: as its owner, and as the running server.
 #[derive(Debug, Clone)]
@@ -21,51 +17,12 @@ pub struct Urls {
     pub login: SecretString,
 }
 
-/// What a running embedded server leaves for the other commands, readable by its owner only.
-#[derive(Serialize, Deserialize)]
-struct Note {
-    admin_url: String,
-    login_url: String,
-}
-
-fn note_path(data_dir: &Path) -> PathBuf {
-    data_dir.join("connection.json")
-}
-
 /// The data folder that was asked for, or the default.
 pub fn data_dir(global: &Global) -> anyhow::Result<PathBuf> {
     Ok(match &global.data_dir {
         Some(dir) => dir.clone(),
-        None => jarvis_db::embedded::data_dir()?,
+        None => embedded::data_dir()?,
     })
-}
-
-/// Leaves a note for other commands; it goes when the guard is dropped.
-pub fn announce(data_dir: &Path, urls: &Urls) -> anyhow::Result<Announcement> {
-    let note = Note {
-        admin_url: urls.admin.expose_secret().to_owned(),
-        login_url: urls.login.expose_secret().to_owned(),
-    };
-    let path = note_path(data_dir);
-    let _ = std::fs::remove_file(&path);
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&path)
-        .with_context(|| format!("cannot write {}", path.display()))?;
-    file.write_all(serde_json::to_string(&note)?.as_bytes())?;
-    Ok(Announcement(path))
-}
-
-/// Removes the note when the server ends.
-#[derive(Debug)]
-pub struct Announcement(PathBuf);
-
-impl Drop for Announcement {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
 }
 
 /// The database of this command: the one that was given, or that of a running `jarvis up` or `jarvis demo`.
@@ -74,18 +31,34 @@ pub fn urls(global: &Global) -> anyhow::Result<Urls> {
         let admin = global.admin_database_url.clone().unwrap_or_else(|| url.clone());
         return Ok(Urls { admin, login: url.clone() });
     }
-    let base = data_dir(global)?;
-    for dir in [base.clone(), base.join("demo")] {
-        let Ok(text) = std::fs::read_to_string(note_path(&dir)) else { continue };
-        let note: Note = serde_json::from_str(&text)
-            .with_context(|| format!("{} is damaged", note_path(&dir).display()))?;
-        return Ok(Urls { admin: note.admin_url.into(), login: note.login_url.into() });
+    if let Some((_, urls)) = running(global)? {
+        return Ok(urls);
     }
     Err(WithHint {
         problem: "no database to talk to".to_owned(),
         hint: "start `jarvis up` (or `jarvis demo`) in another terminal, or set DATABASE_URL".to_owned(),
     }
     .into())
+}
+
+/// The data folder and the database of a running `jarvis up`, else of a running `jarvis demo`.
+fn running(global: &Global) -> anyhow::Result<Option<(PathBuf, Urls)>> {
+    let base = data_dir(global)?;
+    for dir in [base.clone(), base.join("demo")] {
+        if let Some(found) = embedded::running(&dir)? {
+            return Ok(Some((dir, Urls { admin: found.admin_url, login: found.login_url })));
+        }
+    }
+    Ok(None)
+}
+
+/// The signing key of the server that this command talks to.
+pub fn signing_key(global: &Global) -> anyhow::Result<PathBuf> {
+    let dir = match (&global.database_url, running(global)?) {
+        (None, Some((dir, _))) => dir,
+        _ => data_dir(global)?,
+    };
+    Ok(crate::signing::default_path(&dir))
 }
 
 /// The database as the server sees it.

@@ -3,7 +3,7 @@
 use crate::failure::WithHint;
 use crate::{signing, wiring};
 use anyhow::Context as _;
-use jarvis_api::{ApiState, Tokens};
+use jarvis_api::{ApiState, Readiness, Tokens};
 use jarvis_db::{ConnectSettings, Db};
 use jarvis_memory::Memory;
 use secrecy::SecretString;
@@ -51,12 +51,13 @@ pub async fn start(settings: &Settings) -> anyhow::Result<Serving> {
     let memory = wiring::memory(db).await;
     let tokens = signing::load_or_create(&settings.signing_key)?;
     let stop = CancellationToken::new();
+    let readiness = Readiness::new();
     let worker = if settings.work {
-        Some(tokio::spawn(wiring::runner(&memory)?.run(stop.clone())))
+        Some(tokio::spawn(wiring::runner(&memory, &readiness)?.run(stop.clone())))
     } else {
         None
     };
-    let router = jarvis_api::router(ApiState::new(memory.clone(), tokens.clone()));
+    let router = jarvis_api::router(ApiState::new(memory.clone(), tokens.clone(), readiness.clone()));
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     let told = stop.clone();
     let http = tokio::spawn(async move {

@@ -1,5 +1,6 @@
 //! The key that signs access tokens.
 
+use crate::wiring;
 use anyhow::Context as _;
 use jarvis_api::Tokens;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -19,11 +20,11 @@ pub fn load_or_create(path: &Path) -> anyhow::Result<Tokens> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => create(path)?,
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
     };
-    Tokens::from_pem(&pem).with_context(|| format!("{} holds no usable ES256 key", path.display()))
+    Tokens::from_pem(&pem, wiring::clock()).with_context(|| format!("{} holds no usable ES256 key", path.display()))
 }
 
 fn create(path: &Path) -> anyhow::Result<SecretString> {
-    let pem = Tokens::generate_pem();
+    let pem = Tokens::generate_pem()?;
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
     }

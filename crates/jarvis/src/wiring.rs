@@ -1,8 +1,9 @@
 //! Puts the crates together: database, clock, embedder, worker.
 
 use anyhow::Context as _;
+use jarvis_api::Readiness;
 use jarvis_core::SystemClock;
-use jarvis_core::clock::{Clock as _, SharedClock};
+use jarvis_core::clock::SharedClock;
 use jarvis_db::Db;
 use jarvis_db::embedded::cache_dir;
 use jarvis_embed::LocalEmbedder;
@@ -48,25 +49,32 @@ fn weights_path() -> anyhow::Result<PathBuf> {
     }
 }
 
-/// How the job queue reaches the database.
+/// How the job queue reaches the database. A queue that reaches it is a worker at work, which `/readyz` tells.
 #[derive(Debug, Clone)]
-pub struct QueueConnection(pub Db);
+pub struct QueueConnection {
+    db: Db,
+    clock: SharedClock,
+    readiness: Readiness,
+}
 
 impl Connect for QueueConnection {
     async fn begin(&self) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
-        self.0.begin_system().await
+        let tx = self.db.begin_system().await?;
+        self.readiness.note_worker(self.clock.now());
+        Ok(tx)
     }
 
     async fn listener(&self) -> Result<PgListener, sqlx::Error> {
-        self.0.listener().await
+        self.db.listener().await
     }
 }
 
 /// The worker with every kind of job.
-pub fn runner(memory: &Memory) -> anyhow::Result<Runner<QueueConnection>> {
+pub fn runner(memory: &Memory, readiness: &Readiness) -> anyhow::Result<Runner<QueueConnection>> {
     let clock = memory.clock.clone();
+    let queue = QueueConnection { db: memory.db.clone(), clock: clock.clone(), readiness: readiness.clone() };
     let (process, sweep) = (memory.clone(), memory.clone());
-    let runner = Runner::builder(QueueConnection(memory.db.clone()), Arc::new(move || clock.now()))
+    let runner = Runner::builder(queue, Arc::new(move || clock.now()))
         .register(move |_, job: ProcessSession| {
             let memory = process.clone();
             async move { run_process_session(&memory, job).await }

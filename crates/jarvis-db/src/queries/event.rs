@@ -24,14 +24,15 @@ pub async fn insert_many(
     session: &SessionId,
     member: MemberId,
     rows: &[EventRow],
+    received_at: DateTime<Utc>,
 ) -> Result<Vec<EventId>, DbError> {
     let c = Columns::from(rows);
     let ids = sqlx::query_scalar!(
         r#"insert into public.conversation_events
              (id, session_id, member_id, gym_id, event_type, transcript, tool_name, tool_args, tool_result,
-              turn_number, audio_duration_ms, confidence_score, "timestamp", provider_event_id)
+              turn_number, audio_duration_ms, confidence_score, "timestamp", provider_event_id, received_at)
            select e.id, $1, $2, $3, e.event_type, e.transcript, e.tool_name, e.tool_args, e.tool_result,
-                  e.turn_number, e.audio_duration_ms, e.confidence_score, e.at, e.provider_event_id
+                  e.turn_number, e.audio_duration_ms, e.confidence_score, e.at, e.provider_event_id, $15
              from unnest($4::uuid[], $5::text[], $6::text[], $7::text[], $8::jsonb[], $9::jsonb[], $10::int[],
                          $11::int[], $12::float8[], $13::timestamptz[], $14::text[])
                as e(id, event_type, transcript, tool_name, tool_args, tool_result, turn_number,
@@ -52,6 +53,7 @@ pub async fn insert_many(
         &c.confidences as &[Option<f64>],
         &c.timestamps,
         &c.provider_ids as &[Option<&str>],
+        received_at,
     )
     .fetch_all(&mut **tx)
     .await?;

@@ -89,8 +89,7 @@ pub async fn record(
     if rows.is_empty() {
         return Ok(recorded);
     }
-    let stored: Vec<EventRow> = rows;
-    let new = event::insert_many(&mut tx, kiosk.gym, id, session.member_id, &stored).await?;
+    let new = event::insert_many(&mut tx, kiosk.gym, id, session.member_id, &rows, now).await?;
     if !new.is_empty() {
         let withheld = i32::try_from(recorded.withheld_health_spans).unwrap_or(i32::MAX);
         session::note_events(&mut tx, kiosk.gym, id, withheld, now).await?;

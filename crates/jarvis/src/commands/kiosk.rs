@@ -4,7 +4,6 @@ use crate::cli::Global;
 use crate::connection::{self, GymDesk};
 use crate::failure::{Done, WrongUse};
 use crate::output::{Output, table};
-use chrono::TimeDelta;
 use jarvis_api::pairing;
 use jarvis_core::{Clock as _, KioskId, Language, Scope, SystemClock};
 use jarvis_db::queries::kiosk;
@@ -49,9 +48,6 @@ pub enum Command {
         gym: Option<String>,
     },
 }
-
-/// A pairing code is valid for so long.
-const CODE_LIFETIME: TimeDelta = TimeDelta::minutes(10);
 
 /// Runs the command.
 pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Result<Done> {
@@ -102,17 +98,17 @@ fn no_such_kiosk(id: KioskId) -> WrongUse {
 
 async fn print_code(desk: &GymDesk, out: Output, id: KioskId) -> anyhow::Result<()> {
     let code = new_code(desk, id).await?;
-    out.data(&serde_json::json!({"kiosk_id": id, "pairing_code": code, "expires_in_seconds": CODE_LIFETIME.num_seconds()}), |_| {
+    out.data(&serde_json::json!({"kiosk_id": id, "pairing_code": code, "expires_in_seconds": pairing::LIFETIME.num_seconds()}), |_| {
         format!("kiosk {id}\npairing code {code}  (once, within 10 minutes: POST /api/v1/kiosks/pair)")
     })
 }
 
 /// Makes and stores a pairing code.
 pub async fn new_code(desk: &GymDesk, id: KioskId) -> anyhow::Result<String> {
-    let code = pairing::new_code(&mut rand::rng());
+    let (code, hash) = pairing::new_code(&mut rand::rng());
     let mut tx = desk.db.begin(&Scope::System).await?;
-    let expires = SystemClock.now() + CODE_LIFETIME;
-    kiosk::insert_pairing_code(&mut tx, desk.gym, id, &code.hash, expires).await?;
+    let expires = SystemClock.now() + pairing::LIFETIME;
+    kiosk::insert_pairing_code(&mut tx, desk.gym, id, &hash, expires).await?;
     tx.commit().await?;
-    Ok(code.display)
+    Ok(code)
 }

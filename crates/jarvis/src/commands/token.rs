@@ -4,8 +4,9 @@ use crate::cli::Global;
 use crate::failure::{Done, WrongUse};
 use crate::output::Output;
 use crate::{connection, signing};
-use jarvis_core::{Clock as _, KioskId, Scope, SystemClock};
+use jarvis_core::{KioskId, Scope};
 use jarvis_db::queries::{account, kiosk};
+use jarvis_memory::sessions::KioskIdentity;
 use secrecy::ExposeSecret as _;
 use std::path::PathBuf;
 
@@ -32,7 +33,7 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
     let Command::Mint { kiosk: id, user, signing_key } = command;
     let path = match signing_key {
         Some(path) => path,
-        None => connection::signing_key_of_running(global)?,
+        None => connection::signing_key(global)?,
     };
     if !path.exists() {
         return Err(WrongUse(format!("no signing key at {}; name the server's with --signing-key", path.display())).into());
@@ -40,23 +41,22 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
     let tokens = signing::load_or_create(&path)?;
     let db = connection::db(&connection::urls(global)?).await?;
     let mut tx = db.begin(&Scope::System).await?;
-    let now = SystemClock.now();
     let token = match (id, user) {
         (Some(id), _) => {
             let found = kiosk::find(&mut tx, id).await?;
             let kiosk = found.ok_or_else(|| WrongUse(format!("there is no kiosk {id}; see `jarvis kiosk list`")))?;
-            tokens.mint_kiosk(kiosk.id, kiosk.gym_id, now)?
+            tokens.mint_kiosk(&KioskIdentity { kiosk: kiosk.id, gym: kiosk.gym_id })?
         }
         (None, Some(email)) => {
             let found = account::find_by_email(&mut tx, &email).await?;
             let account = found
                 .filter(|a| a.is_active)
                 .ok_or_else(|| WrongUse(format!("there is no active account `{email}`; see `jarvis user list`")))?;
-            tokens.mint_person(account.id, now)?
+            tokens.mint_person(account.id)?
         }
         (None, None) => return Err(WrongUse("say for whom: --kiosk ID or --user EMAIL".to_owned()).into()),
     };
-    let text = token.secret.expose_secret();
+    let text = token.token.expose_secret();
     let value = serde_json::json!({"access_token": text, "token_type": "Bearer", "expires_in": token.expires_in});
     out.data(&value, |_| text.to_owned())?;
     Ok(Done::Ok)

@@ -4,6 +4,7 @@ use crate::cli::Global;
 use crate::failure::Done;
 use crate::output::Output;
 use crate::{connection, serving, wiring};
+use jarvis_api::Readiness;
 use tokio_util::sync::CancellationToken;
 
 /// Process closed sessions and run schedules; any number of workers may share a database.
@@ -15,7 +16,7 @@ pub async fn run(global: &Global, out: Output, _arguments: Arguments) -> anyhow:
     let db = connection::db(&connection::urls(global)?).await?;
     let memory = wiring::memory(db).await;
     let stop = CancellationToken::new();
-    let worker = tokio::spawn(wiring::runner(&memory)?.run(stop.clone()));
+    let worker = tokio::spawn(wiring::runner(&memory, &Readiness::new())?.run(stop.clone()));
     out.talk("JARVIS works (stop: Ctrl-C)");
     serving::stop_signal().await?;
     stop.cancel();

@@ -1,0 +1,106 @@
+//! `jarvis demo`: the whole thing on made-up gyms.
+
+mod play;
+mod report;
+mod script;
+mod seed;
+
+use crate::cli::Global;
+use crate::commands::up;
+use crate::connection;
+use crate::failure::Done;
+use crate::output::Output;
+use crate::serving::{self, Serving, Settings};
+use crate::signing;
+use anyhow::Context as _;
+use jarvis_memory::sessions::KioskIdentity;
+use secrecy::ExposeSecret as _;
+use std::net::SocketAddr;
+use std::path::Path;
+
+/// Load two made-up gyms, play French conversations through the whole pipeline, then serve.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+The demo has a data folder of its own (demo/ in the data folder) and keeps what happened; begin again by removing it.
+Examples:
+  jarvis demo                 play, then serve until Ctrl-C
+  jarvis demo --once --json   play, print everything as one JSON object, stop")]
+pub struct Arguments {
+    /// Do not serve: play, print what was remembered, stop
+    #[arg(long)]
+    once: bool,
+    /// Where to listen [default: 127.0.0.1:8787, with --once a free port]
+    #[arg(long, env = "JARVIS_LISTEN", value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    /// The port of the embedded PostgreSQL [default: a free one]
+    #[arg(long, value_name = "PORT")]
+    pg_port: Option<u16>,
+}
+
+/// Runs the command.
+pub async fn run(global: &Global, out: Output, arguments: Arguments) -> anyhow::Result<Done> {
+    let data_dir = connection::data_dir(global)?.join("demo");
+    let house = up::start_postgres(&data_dir, arguments.pg_port, out).await?;
+    let played = play_and_serve(out, &arguments, &data_dir, &house).await;
+    house.stop().await?;
+    played?;
+    Ok(Done::Ok)
+}
+
+async fn play_and_serve(
+    out: Output,
+    arguments: &Arguments,
+    data_dir: &Path,
+    house: &up::House,
+) -> anyhow::Result<()> {
+    let port = if arguments.once { 0 } else { 8787 };
+    let settings = Settings {
+        url: house.urls.login.clone(),
+        listen: arguments.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], port))),
+        signing_key: signing::default_path(data_dir),
+        work: true,
+    };
+    let logins = seed::load(&house.urls, data_dir, out).await?;
+    let serving = serving::start(&settings).await?;
+    let shown = tell_story(out, &serving, arguments.once).await;
+    if let Err(error) = shown {
+        serving.stop().await.context("while stopping after a failure")?;
+        return Err(error);
+    }
+    if arguments.once {
+        return serving.stop().await;
+    }
+    let kiosk = seed::kiosk(&serving.memory.db, "lyon").await?;
+    let token = serving.tokens.mint_kiosk(&KioskIdentity { kiosk: kiosk.id, gym: kiosk.gym_id })?;
+    out.talk(&farewell(&serving, &logins, token.token.expose_secret()));
+    serving.until_stopped().await?;
+    out.talk("stopped; the demo's data is kept");
+    Ok(())
+}
+
+async fn tell_story(out: Output, serving: &Serving, once: bool) -> anyhow::Result<()> {
+    let bar = out.spinner("playing conversations");
+    let played = play::play_all(serving, |line| bar.set_message(line.to_owned())).await;
+    bar.finish_and_clear();
+    let sessions = played?;
+    let report = report::build(serving, &sessions).await?;
+    if once || out.is_json() {
+        return out.data(&report, report::describe);
+    }
+    out.talk(&report::describe(&report));
+    Ok(())
+}
+
+fn farewell(serving: &Serving, logins: &[seed::Login], token: &str) -> String {
+    let base = format!("http://{}", serving.address);
+    let mut text = format!("\nJARVIS serves {base}   API: {base}/api/docs   stop: Ctrl-C\n\nLogins (POST /api/v1/auth/sign-in):\n");
+    for login in logins {
+        text.push_str(&format!("  {:<28} {}  {}\n", login.email, login.password, login.role));
+    }
+    text.push_str(&format!(
+        "\nBadge BADGE_001 at the kiosk of Lyon (the token lasts 15 minutes; a new one: jarvis token mint --kiosk …):\n\
+         curl -s {base}/api/v1/sessions -H 'content-type: application/json' \\\n  -H 'authorization: Bearer {token}' \\\n  \
+         -d '{{\"badge_id\":\"BADGE_001\"}}'\n"
+    ));
+    text
+}

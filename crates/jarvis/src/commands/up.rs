@@ -1,0 +1,92 @@
+//! `jarvis up`: everything from one binary.
+
+use crate::cli::Global;
+use crate::connection::{self, Urls};
+use crate::failure::Done;
+use crate::output::Output;
+use crate::serving::{self, Settings};
+use crate::signing;
+use anyhow::Context as _;
+use indicatif::ProgressBar;
+use jarvis_db::embedded::{Embedded, EmbeddedSettings, Stage};
+use std::net::SocketAddr;
+use std::path::Path;
+
+/// Start an embedded PostgreSQL, migrate it, serve the API and process closed sessions.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Everything is kept in the data folder; Ctrl-C stops it all. Next steps, in another terminal:
+  jarvis gym add \"Salle Lumière\" --slug lyon
+  jarvis member add BADGE_001 Sophie Martin
+  jarvis consent record BADGE_001 --grant voice,memory,health_memory
+  jarvis kiosk add Entrée --slug entree")]
+pub struct Arguments {
+    /// Where to listen
+    #[arg(long, env = "JARVIS_LISTEN", default_value = "127.0.0.1:8787", value_name = "ADDRESS")]
+    listen: SocketAddr,
+    /// The port of the embedded PostgreSQL [default: a free one]
+    #[arg(long, value_name = "PORT")]
+    pg_port: Option<u16>,
+}
+
+/// Runs the command.
+pub async fn run(global: &Global, out: Output, arguments: Arguments) -> anyhow::Result<Done> {
+    let data_dir = connection::data_dir(global)?;
+    let house = start_postgres(&data_dir, arguments.pg_port, out).await?;
+    let settings = Settings {
+        url: house.urls.login.clone(),
+        listen: arguments.listen,
+        signing_key: signing::default_path(&data_dir),
+        work: true,
+    };
+    let served = serve(out, &settings).await;
+    house.stop().await?;
+    served?;
+    out.talk("stopped");
+    Ok(Done::Ok)
+}
+
+async fn serve(out: Output, settings: &Settings) -> anyhow::Result<()> {
+    let serving = serving::start(settings).await?;
+    out.talk(&format!("JARVIS serves http://{}  (API: /api/docs, stop: Ctrl-C)", serving.address));
+    serving.until_stopped().await
+}
+
+/// A running embedded PostgreSQL.
+pub struct House {
+    /// How to reach it.
+    pub urls: Urls,
+    embedded: Embedded,
+}
+
+/// Starts the embedded PostgreSQL of a data folder.
+pub async fn start_postgres(data_dir: &Path, port: Option<u16>, out: Output) -> anyhow::Result<House> {
+    let bar = out.spinner("PostgreSQL");
+    let result = Embedded::start(&EmbeddedSettings { port, ..EmbeddedSettings::new(data_dir) }, &|stage| {
+        show(&bar, stage);
+    })
+    .await;
+    bar.finish_and_clear();
+    let embedded = result?;
+    let login = embedded.login_url().context("the embedded PostgreSQL has no login")?.clone();
+    let urls = Urls { admin: embedded.admin_url().clone(), login };
+    Ok(House { urls, embedded })
+}
+
+impl House {
+    /// Stops PostgreSQL in order.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        Ok(self.embedded.stop().await?)
+    }
+}
+
+fn show(bar: &ProgressBar, stage: Stage) {
+    bar.set_message(match stage {
+        Stage::Initialising => "PostgreSQL: making the data folder (once)".to_owned(),
+        Stage::Starting => "PostgreSQL: starting".to_owned(),
+        Stage::Recovering => "PostgreSQL: recovering after a crash".to_owned(),
+        Stage::TakenOver { pid } => format!("PostgreSQL: taking over process {pid}, left by a killed jarvis"),
+        Stage::Migrating => "PostgreSQL: bringing the schema up to date".to_owned(),
+        Stage::Ready => "PostgreSQL: ready".to_owned(),
+    });
+}
