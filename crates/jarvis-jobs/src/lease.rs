@@ -1,5 +1,6 @@
 //! Taking, prolonging and giving up leases: the queue's transactions.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -29,6 +30,8 @@ pub(crate) struct Request<'a> {
     pub(crate) owner: &'a str,
     pub(crate) lease: Duration,
     pub(crate) per_gym: i64,
+    /// When each gym (nil: none) was last served, in the runner's own count.
+    pub(crate) served: &'a HashMap<Uuid, i64>,
     pub(crate) now: DateTime<Utc>,
 }
 
@@ -37,6 +40,7 @@ pub(crate) async fn claim<C: Connect>(
     connect: &C,
     request: &Request<'_>,
 ) -> Result<Vec<Claimed>, sqlx::Error> {
+    let (gyms, served_at): (Vec<Uuid>, Vec<i64>) = request.served.iter().unzip();
     let mut tx = connect.begin().await?;
     sqlx::query(sql::CLAIM_TURN).execute(&mut *tx).await?;
     let claimed = sqlx::query_as(sql::CLAIM)
@@ -46,6 +50,8 @@ pub(crate) async fn claim<C: Connect>(
         .bind(request.lease.as_secs_f64())
         .bind(request.owner)
         .bind(request.per_gym)
+        .bind(gyms)
+        .bind(served_at)
         .fetch_all(&mut *tx)
         .await?;
     tx.commit().await?;

@@ -1,5 +1,6 @@
 //! The runner: claims jobs, runs them, stops gracefully.
 
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
+use uuid::Uuid;
 
 use crate::connect::{Chance, Clock, Connect};
 use crate::enqueue::CHANNEL;
@@ -135,6 +137,7 @@ impl<C: Connect> RunnerBuilder<C> {
             held: Arc::default(),
             wake: Arc::default(),
             claims: 0,
+            served: HashMap::new(),
         }
     }
 }
@@ -153,7 +156,8 @@ pub struct Runner<C> {
     grace: Duration,
     held: Arc<Held>,
     wake: Arc<Notify>,
-    claims: u64,
+    claims: i64,
+    served: HashMap<Uuid, i64>,
 }
 
 impl<C: Connect> Runner<C> {
@@ -238,6 +242,7 @@ impl<C: Connect> Runner<C> {
             owner: &owner,
             lease: self.lease,
             per_gym: self.per_gym,
+            served: &self.served,
             now: (self.around.clock)(),
         };
         // Taken before the claim: the database counts its lease from a later instant.
@@ -246,6 +251,7 @@ impl<C: Connect> Runner<C> {
         let too_long = |_| Err(io::Error::new(io::ErrorKind::TimedOut, "claiming took too long").into());
         let claimed = timeout(CLAIM_TIMEOUT, claiming).await.unwrap_or_else(too_long)?;
         for job in claimed {
+            self.served.insert(job.gym_id.unwrap_or_default(), self.claims);
             self.start(running, job, owner.clone(), deadline);
         }
         Ok(())

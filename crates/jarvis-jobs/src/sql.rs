@@ -19,10 +19,12 @@ pub(crate) const CLAIM_TURN: &str = "
 select set_config('lock_timeout', '5s', true), set_config('idle_in_transaction_session_timeout', '15s', true),
        pg_advisory_xact_lock(hashtextextended('jarvis.jobs:claim', 0))";
 
-/// Claims up to $2 jobs of the kinds $1. $3 = now, $4 = lease in seconds, $5 = owner, $6 = most running per gym.
+/// Claims up to $2 jobs of the kinds $1. $3 = now, $4 = lease in seconds, $5 = owner, $6 = most running per gym,
+/// $7 and $8 = gyms and when this runner last served them, in its own count.
 ///
 /// `lanes` hops over the fetch index from gym to gym, so a gym with a long queue costs no more than one with a
-/// short one. `turn` counts what the gym already runs: each gym's first job goes before any gym's second. More
+/// short one. `turn` counts what the gym already runs: each gym's first job goes before any gym's second; among equals
+/// the gym goes first that waits longest for this runner (or with one slot the oldest queue would be emptied first). More
 /// candidates than slots are looked at, because some can be locked by an enqueuer.
 pub(crate) const CLAIM: &str = "
 with recursive lanes as (
@@ -34,11 +36,12 @@ with recursive lanes as (
 ),
 busy as (select lane, count(*) as running from jarvis.jobs where state = 'running' group by lane),
 heads as (
-  select head.id, head.priority, head.run_at,
+  select head.id, head.priority, head.run_at, coalesce(served.at, 0) as served_at,
          coalesce(busy.running, 0)
            + row_number() over (partition by lanes.lane order by head.priority, head.run_at, head.id) as turn
     from lanes
     left join busy on busy.lane = lanes.lane
+    left join unnest($7::uuid[], $8::bigint[]) as served (lane, at) on served.lane = lanes.lane
     cross join lateral (
       select j.id, j.priority, j.run_at from jarvis.jobs j
        where j.lane = lanes.lane and j.state in ('available', 'retryable') and j.run_at <= $3 and j.kind = any($1)
@@ -49,13 +52,13 @@ heads as (
    where lanes.lane is not null
 ),
 candidates as (
-  select id, priority, run_at, turn from heads where turn <= $6
-   order by turn, priority, run_at, id limit $2 * 2 + 8
+  select id, priority, run_at, turn, served_at from heads where turn <= $6
+   order by turn, served_at, priority, run_at, id limit $2 * 2 + 8
 ),
 picked as (
   select j.id from candidates c join jarvis.jobs j on j.id = c.id
    where j.state in ('available', 'retryable') and j.run_at <= $3
-   order by c.turn, c.priority, c.run_at, c.id limit $2
+   order by c.turn, c.served_at, c.priority, c.run_at, c.id limit $2
      for update of j skip locked
 )
 update jarvis.jobs j

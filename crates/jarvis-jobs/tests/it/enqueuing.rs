@@ -350,6 +350,6 @@ async fn a_notification_wakes_a_runner_long_before_its_next_look() {
     let asked = Instant::now();
     let second = queue.enqueue(&numbered(2)).await.id();
     queue.wait_for(second, JobState::Completed).await;
-    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
     working.stop().await;
 }

@@ -9,6 +9,8 @@ use jarvis_jobs::{
     Backoff, Chance, Clock, Connect, Enqueued, Filter, Job, JobId, JobRecord, JobState, NewJob, Runner,
     RunnerBuilder,
 };
+use jarvis_testkit::TestDb;
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::{PgListener, PgPool, PgPoolOptions};
 use sqlx::{Postgres, Transaction};
@@ -119,47 +121,33 @@ impl Connect for AsSystem {
 }
 
 pub struct Queue {
+    /// The superuser's connections: what a test looks at, or breaks.
     pub pool: PgPool,
+    /// The application's connections.
+    login: PgPool,
     pub clock: TestClock,
+    db: TestDb,
 }
 
 impl Queue {
     pub async fn new() -> Self {
-        static N: AtomicI64 = AtomicI64::new(0);
-        let name = format!(
-            "jobs_t{}_{}",
-            std::process::id(),
-            N.fetch_add(1, Ordering::SeqCst)
-        );
-        let admin = PgPool::connect("postgres://postgres@127.0.0.1:54400/postgres")
-            .await
-            .unwrap();
-        let create = format!("create database {name} template jobs_full strategy file_copy");
-        sqlx::query(sqlx::AssertSqlSafe(create))
-            .execute(&admin)
-            .await
-            .unwrap();
-        admin.close().await;
-        let url = format!("postgres://postgres@127.0.0.1:54400/{name}");
-        let pool = PgPoolOptions::new()
-            .max_connections(16)
-            .connect(&url)
-            .await
-            .unwrap();
+        let db = TestDb::new().await;
+        let (pool, login) = tokio::join!(pool(db.url().clone()), pool(db.login_url()));
         Self {
             pool,
+            login,
             clock: TestClock::new(),
+            db,
         }
     }
 
     /// A new gym.
     pub async fn gym(&self) -> Uuid {
-        let insert = "insert into public.gyms (name) values ('Salle') returning id";
-        sqlx::query_scalar(insert).fetch_one(&self.pool).await.unwrap()
+        self.db.seed_gym("Salle").await.as_uuid()
     }
 
     pub fn connect(&self) -> AsSystem {
-        AsSystem(self.pool.clone())
+        AsSystem(self.login.clone())
     }
 
     /// A transaction that sees all gyms.
@@ -169,7 +157,7 @@ impl Queue {
 
     /// A transaction of the server in one gym.
     pub async fn begin_in(&self, gym: Uuid) -> Transaction<'static, Postgres> {
-        let mut tx = self.pool.begin().await.unwrap();
+        let mut tx = self.login.begin().await.unwrap();
         sqlx::query("select set_config('role', 'jarvis_server', true), set_config('app.gym_id', $1, true)")
             .bind(gym.to_string())
             .execute(&mut *tx)
@@ -251,6 +239,14 @@ impl Queue {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
+}
+
+async fn pool(url: SecretString) -> PgPool {
+    PgPoolOptions::new()
+        .max_connections(10)
+        .connect(url.expose_secret())
+        .await
+        .unwrap()
 }
 
 /// A runner at work; dropping it kills it as `kill -9` would: nothing is written any more.

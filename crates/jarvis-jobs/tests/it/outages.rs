@@ -47,7 +47,7 @@ async fn cut_connections_lose_no_job_and_double_none() {
                 queue
                     .runner()
                     .concurrency(4)
-                    .lease(Duration::from_secs(1))
+                    .lease(Duration::from_secs(3))
                     .register(handler)
                     .build(),
             )
@@ -135,7 +135,7 @@ async fn a_runner_cut_off_for_longer_than_its_lease_stops_its_handlers_and_start
         b.fetch_add(1, Ordering::SeqCst);
         let ended = Arc::clone(&e);
         async move {
-            sleep(Duration::from_millis(1200)).await;
+            sleep(Duration::from_secs(3)).await;
             ended.fetch_add(1, Ordering::SeqCst);
             Ok(())
         }
@@ -143,7 +143,7 @@ async fn a_runner_cut_off_for_longer_than_its_lease_stops_its_handlers_and_start
     let working = start(
         queue
             .runner()
-            .lease(Duration::from_millis(600))
+            .lease(Duration::from_millis(1500))
             .register(handler)
             .build(),
     );
@@ -151,7 +151,7 @@ async fn a_runner_cut_off_for_longer_than_its_lease_stops_its_handlers_and_start
     queue.wait_for(id, JobState::Running).await;
     let mut door = Door::of(&queue).await;
     door.shut().await;
-    sleep(Duration::from_secs(2)).await;
+    sleep(Duration::from_millis(3500)).await;
     assert_eq!(
         (begun.load(Ordering::SeqCst), ended.load(Ordering::SeqCst)),
         (1, 0)
