@@ -10,14 +10,14 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: build ## Fetch, build and start a demo gym; ARGS='--once --json' prints one JSON object and ends
-	@exec scripts/fetch.py -- $(TARGET_DIR)/demo/jarvis demo $(ARGS)
+	@exec scripts/fetch.py -- $(TARGET_DIR)/debug/jarvis demo $(ARGS)
 
 test: ## Run everything CI runs; ONLY='fmt clippy' runs some steps, ARGS goes to cargo nextest
 	@scripts/prerequisites.sh --test
 	@scripts/check.py $(if $(ONLY),--only '$(ONLY)') -- $(ARGS)
 
 build: fetch ## Build the program as the demo uses it
-	@SQLX_OFFLINE=true cargo build --locked --profile demo -p jarvis >&2
+	@SQLX_OFFLINE=true cargo build --locked --bin jarvis >&2
 
 fetch: ## Fetch PostgreSQL and the embedding weights into the cache
 	@scripts/prerequisites.sh

@@ -98,7 +98,7 @@ class Checks:
     def tests(self):
         """All tests, against a PostgreSQL of their own"""
         nextest = ["cargo", "nextest", "run", "--workspace", "--locked", *self.nextest_arguments]
-        self.run(XTASK, "with-postgres", "--", *nextest)
+        self.run(str(TARGET / "debug" / "with-postgres"), *nextest)
 
 
 STEPS = [

@@ -1,6 +1,7 @@
-//! A PostgreSQL that is thrown away: for the tests, and for asking what a query returns.
+//! A PostgreSQL that is thrown away, to ask what a query returns.
 //!
-//! It uses no crate of the house, so that the queries can be described again while the house does not build.
+//! The tests have their own in `jarvis-testkit`. This one uses no crate of the house: a query that is not described
+//! yet keeps the house from building, and must not keep us from describing it.
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -8,17 +9,12 @@ use std::net::TcpListener;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use nix::errno::Errno;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, Uid, User};
-use tokio::signal::unix::{SignalKind, signal};
+use nix::unistd::{Uid, User};
 
-/// The template that test databases are cloned from.
-pub const TEMPLATE: &str = "jarvis_template";
 /// How long the server may take to answer after its start.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// Durability is what a database that is thrown away does not need.
@@ -47,7 +43,7 @@ impl Server {
     pub fn start() -> Result<Self> {
         let bin = binaries()?;
         sweep_leftovers(&bin);
-        let folder = std::env::temp_dir().join(format!("jarvis-tests-{}", std::process::id()));
+        let folder = std::env::temp_dir().join(format!("jarvis-queries-{}", std::process::id()));
         let run_as = unprivileged_user()?;
         fs::create_dir(&folder).with_context(|| format!("creating {}", folder.display()))?;
         if let Some((uid, gid)) = run_as {
@@ -85,12 +81,10 @@ impl Server {
         for setting in SETTINGS {
             postgres.args(["-c", setting]);
         }
-        // A process group of its own: Ctrl-C is for the command, and the server outlives it by a moment.
         postgres
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
-            .process_group(0)
             .current_dir("/");
         let child = as_user(&mut postgres, run_as)
             .spawn()
@@ -186,53 +180,11 @@ impl Drop for Server {
     }
 }
 
-/// Run a command beside a fresh server; its exit code is ours. Ctrl-C and SIGTERM end the command first and
-/// then the server.
-pub fn run_with(root: &Path, command: &[String]) -> Result<ExitCode> {
-    let [program, arguments @ ..] = command else {
-        bail!("no command after --")
-    };
-    let server = Server::start()?;
-    server.create_migrated(root, TEMPLATE)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let status = runtime.block_on(async {
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut child = tokio::process::Command::new(program)
-            .args(arguments)
-            .env("JARVIS_TEST_DATABASE_URL", server.url("postgres"))
-            .env("JARVIS_TEST_TEMPLATE", TEMPLATE)
-            .spawn()
-            .with_context(|| format!("starting {program}"))?;
-        let id = child
-            .id()
-            .and_then(|id| i32::try_from(id).ok())
-            .map(Pid::from_raw);
-        loop {
-            tokio::select! {
-                status = child.wait() => return anyhow::Ok(status?),
-                // A terminal sends Ctrl-C to the command as well; waiting for it is all there is to do.
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => if let Some(id) = id {
-                    kill(id, Signal::SIGTERM).ok();
-                },
-            }
-        }
-    });
-    drop(server);
-    let code = status?
-        .code()
-        .and_then(|code| u8::try_from(code).ok())
-        .unwrap_or(130);
-    Ok(ExitCode::from(code))
-}
-
 /// Where the programs of PostgreSQL are: JARVIS_PG_DIR, which `scripts/fetch.py --print-env` prints.
 fn binaries() -> Result<PathBuf> {
-    let folder = std::env::var_os("JARVIS_PG_DIR")
-        .context("JARVIS_PG_DIR is not set; run this through `make test`, or: eval \"export $(scripts/fetch.py --print-env)\"")?;
+    let folder = std::env::var_os("JARVIS_PG_DIR").context(
+        "JARVIS_PG_DIR is not set; run this through `make sqlx` or `scripts/fetch.py -- cargo xtask sqlx`",
+    )?;
     let bin = PathBuf::from(folder).join("bin");
     ensure!(
         bin.join("postgres").is_file(),
@@ -274,11 +226,11 @@ fn sweep_leftovers(bin: &Path) {
         let name = entry.file_name();
         let owner = name
             .to_str()
-            .and_then(|name| name.strip_prefix("jarvis-tests-")?.parse::<i32>().ok());
-        let Some(owner) = owner.map(Pid::from_raw) else {
+            .and_then(|name| name.strip_prefix("jarvis-queries-")?.parse::<u32>().ok());
+        let Some(owner) = owner else {
             continue;
         };
-        if kill(owner, None) == Err(Errno::ESRCH) {
+        if !Path::new(&format!("/proc/{owner}")).exists() {
             let mut stop = Command::new(bin.join("pg_ctl"));
             stop.args(["stop", "--mode=immediate", "--silent", "--pgdata"])
                 .arg(entry.path().join("data"));
