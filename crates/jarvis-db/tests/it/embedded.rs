@@ -150,7 +150,7 @@ async fn a_password_is_asked_of_everybody() {
         let error = PgConnection::connect(&url).await.unwrap_err();
         let code = error
             .as_database_error()
-            .and_then(|error| error.code().map(|code| code.into_owned()));
+            .and_then(|error| error.code().map(std::borrow::Cow::into_owned));
         assert_eq!(code.as_deref(), Some("28P01"), "{error}");
     }
     server.stop().await.unwrap();
