@@ -111,7 +111,7 @@ impl From<sqlx::Error> for DbError {
             E::RowNotFound => Self::NotFound,
             E::Io(error) => Self::unavailable(format!("connection lost ({})", error.kind())),
             E::Tls(error) => Self::unavailable(format!("TLS failed: {error}")),
-            E::PoolTimedOut => Self::unavailable("no connection became free in time"),
+            E::PoolTimedOut => Self::unavailable("no connection in time: it is down, or busy"),
             E::PoolClosed => Self::unavailable("shutting down"),
             E::WorkerCrashed | E::BeginFailed => Self::unavailable("connection lost"),
             E::Protocol(_) => Self::unavailable("the connection broke in the middle of an answer"),

@@ -3,9 +3,9 @@ use super::error::EmbeddedError;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use secrecy::{ExposeSecret, SecretString};
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -235,20 +235,21 @@ fn parse_holder(text: &str) -> Holder {
     }
 }
 
-/// Makes `dir` and what is missing above it, so that it has exactly `mode`, and the missing ones above are open.
+/// Makes `dir` with exactly `mode`, whatever the umask, and what is missing above it. When others may enter `dir`,
+/// they may enter what is made above it, too.
 fn make_dir(dir: &Path, mode: u32) -> Result<(), EmbeddedError> {
     if dir.is_dir() {
         return Ok(());
     }
-    let failed = || EmbeddedError::not_writable(dir);
-    if let Some(parent) = dir.parent() {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o755)
-            .create(parent)
-            .map_err(failed())?;
+    let make = |dir: &Path, mode: u32| {
+        fs::create_dir(dir).map_err(EmbeddedError::not_writable(dir))?;
+        fs::set_permissions(dir, Permissions::from_mode(mode)).map_err(EmbeddedError::not_writable(dir))
+    };
+    let above = if mode & 0o001 == 0 { 0o700 } else { 0o755 };
+    let mut missing: Vec<&Path> = dir.ancestors().skip(1).take_while(|dir| !dir.exists()).collect();
+    missing.reverse();
+    for parent in missing {
+        make(parent, above)?;
     }
-    DirBuilder::new().mode(mode).create(dir).map_err(failed())?;
-    // The mode above is cut by the umask.
-    fs::set_permissions(dir, Permissions::from_mode(mode)).map_err(failed())
+    make(dir, mode)
 }

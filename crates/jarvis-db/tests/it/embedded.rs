@@ -480,6 +480,29 @@ async fn a_folder_that_cannot_be_used_is_named() {
 }
 
 #[tokio::test]
+async fn folders_made_on_the_way_can_be_entered_whatever_the_umask() {
+    let data = Data::new();
+    let folder = data.0.join("one/two/data");
+    let settings = EmbeddedSettings {
+        data_dir: folder.clone(),
+        ..data.settings()
+    };
+    let umask = nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
+    let started = Embedded::start_server(&settings, &|_| {}).await;
+    nix::sys::stat::umask(umask);
+    started.unwrap().stop().await.unwrap();
+    let expected = if Uid::effective().is_root() { 0o755 } else { 0o700 };
+    for dir in [data.0.join("one"), data.0.join("one/two"), folder] {
+        assert_eq!(
+            fs::metadata(&dir).unwrap().mode() & 0o777,
+            expected,
+            "{}",
+            dir.display()
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_folder_of_somebody_else_is_left_alone() {
     let data = Data::new();
     let folder = if Uid::effective().is_root() {
