@@ -1,0 +1,110 @@
+//! Complaints, worries and the wish to leave.
+
+use super::found::{Found, Scene, put};
+use super::lexicon::{self, Section};
+use super::pattern::{Match, Rule, rules};
+use super::reading::{Clause, Negation};
+use jarvis_core::Category;
+use serde_json::Map;
+use std::sync::LazyLock;
+
+static CONCERN: LazyLock<Vec<Rule>> = LazyLock::new(|| rules(include_str!("rules/concern.rules")));
+
+/// Subjects that are about the member, so that nobody else may be meant.
+const PERSONAL: &[&str] = &["distress", "motivation", "cancel_intent"];
+
+/// Every concern told in a turn; `taken` are clauses that tell about health.
+pub(crate) fn find(scene: &Scene<'_, '_>, taken: &[usize]) -> Vec<Found> {
+    let mut found: Vec<Found> = Vec::new();
+    for (index, clause) in scene.reading.clauses.iter().enumerate() {
+        if scene.reading.void || taken.contains(&index) {
+            continue;
+        }
+        found.extend(
+            told(scene, clause)
+                .into_iter()
+                .map(|rule| concern(scene, index, rule)),
+        );
+    }
+    found
+}
+
+/// The rules that hold in a clause: one for each subject, each on words of its own.
+fn told(scene: &Scene<'_, '_>, clause: &Clause) -> Vec<&'static Rule> {
+    let mut hits: Vec<(&'static Rule, Match)> = Vec::new();
+    for rule in CONCERN.iter() {
+        let Some(hit) = rule.find(&scene.reading.tokens, &clause.tokens) else {
+            continue;
+        };
+        let free = hits.iter().all(|(other, taken)| {
+            let apart = hit.tokens.end <= taken.tokens.start || taken.tokens.end <= hit.tokens.start;
+            apart && other.get("subject") != rule.get("subject")
+        });
+        if free && holds(scene, rule, &hit, clause) {
+            hits.push((rule, hit));
+        }
+    }
+    hits.into_iter().map(|(rule, _)| rule).collect()
+}
+
+fn holds(scene: &Scene<'_, '_>, rule: &Rule, hit: &Match, clause: &Clause) -> bool {
+    let subject = rule.get("subject").unwrap_or_default();
+    let personal = PERSONAL.contains(&subject);
+    let supposed = scene.reading.unasserted(hit) && subject != "cancel_intent";
+    let asked = clause.question && rule.get("q").is_none();
+    let theirs = if personal {
+        !scene.reading.is_own(hit, clause)
+    } else {
+        names_kin(scene, hit, clause)
+    };
+    let negation = scene.reading.negation(hit, clause);
+    let near = hit.tokens.start..clause.tokens.end.min(hit.tokens.end + 1);
+    let denied_word = near.clone().any(|i| {
+        matches!(
+            scene.reading.word(i),
+            "pas" | "plus" | "mal" | "jamais" | "t" | "not" | "ignore" | "moque"
+        )
+    });
+    let negated = match (rule.get("keep"), rule.get("neg")) {
+        (_, Some(_)) => !denied_word,
+        (Some(_), None) => false,
+        (None, None) => negation == Negation::Not || (personal && negation == Negation::NoLonger),
+    };
+    !supposed && !asked && !theirs && !negated
+}
+
+fn names_kin(scene: &Scene<'_, '_>, hit: &Match, clause: &Clause) -> bool {
+    let start = scene.reading.sentences[clause.sentence].tokens.start;
+    (start..hit.tokens.start).any(|i| {
+        let own = i > start && matches!(scene.reading.word(i - 1), "ma" | "mon" | "mes" | "my");
+        own && lexicon::lookup(Section::Kin, &scene.reading.tokens[i..clause.tokens.end.max(i)]).is_some()
+    })
+}
+
+fn concern(scene: &Scene<'_, '_>, index: usize, rule: &Rule) -> Found {
+    let clause = &scene.reading.clauses[index];
+    let subject = rule.get("subject").unwrap_or("other");
+    let quote = scene.quote(index, index);
+    let mut value = Map::new();
+    put(&mut value, "subject", subject);
+    let detail = rule
+        .get("detail")
+        .or_else(|| scene.reading.text.get(quote.clone()));
+    if let Some(detail) = detail {
+        put(&mut value, "detail", detail.chars().take(160).collect::<String>());
+    }
+    put(&mut value, "urgency", rule.get("urgency").unwrap_or("low"));
+    let asked = if clause.question { 0.75 } else { 1.0 };
+    Found {
+        category: Category::Concern,
+        key: rule
+            .get("detail")
+            .map_or_else(|| subject.to_owned(), |detail| format!("{subject}_{detail}")),
+        value,
+        quote,
+        clause: index,
+        confidence: (scene.confidence(rule.get("c"), clause) * asked * 100.0).round() / 100.0,
+        health: rule.get("health").is_some(),
+        still_true: true,
+    }
+}

@@ -1,0 +1,169 @@
+//! What the member wants to reach.
+
+use super::dates;
+use super::found::{Found, Scene, put, put_number};
+use super::lexicon::Section;
+use super::pattern::{Match, Rule, rules};
+use super::reading::{Clause, Negation};
+use jarvis_core::Category;
+use serde_json::Map;
+use std::ops::Range;
+use std::sync::LazyLock;
+
+static LEADS: LazyLock<Vec<Rule>> = LazyLock::new(|| rules(include_str!("rules/goal_leads.rules")));
+static CONTENT: LazyLock<Vec<Rule>> = LazyLock::new(|| rules(include_str!("rules/goal.rules")));
+
+/// Kinds of which a member has one for each named thing, not one at all.
+const MANY: &[&str] = &["run", "event", "strength", "skill", "endurance"];
+
+/// Every goal told in a turn.
+pub(crate) fn find(scene: &Scene<'_, '_>) -> Vec<Found> {
+    let mut found = Vec::new();
+    for (index, clause) in scene.reading.clauses.iter().enumerate() {
+        if scene.reading.is_statement(index)
+            && let Some((rule, lead)) = lead(scene, clause)
+        {
+            found.extend(goal(scene, index, rule, &lead));
+        }
+    }
+    found
+}
+
+fn lead(scene: &Scene<'_, '_>, clause: &Clause) -> Option<(&'static Rule, Match)> {
+    LEADS.iter().find_map(|rule| {
+        let hit = rule.find(&scene.reading.tokens, &clause.tokens)?;
+        scene.counts(&hit, clause).then_some((rule, hit))
+    })
+}
+
+fn goal(scene: &Scene<'_, '_>, index: usize, lead_rule: &Rule, lead: &Match) -> Option<Found> {
+    let reading = scene.reading;
+    let clause = &reading.clauses[index];
+    // A wish may name its number before its end ("j'ai cinq kilos à perdre").
+    let from = if lead.number().is_some() {
+        lead.tokens.start
+    } else {
+        lead.tokens.end
+    };
+    let here = from..clause.tokens.end;
+    let own = content(scene, &here).map(|c| (c, index));
+    let (content, last) = own
+        .or_else(|| content_after(scene, index))
+        .map_or((None, index), |(c, last)| (Some(c), last));
+    let negated = wish_negation(scene, lead, clause, content.as_ref().map(|(_, hit)| hit));
+    let still_true = match negated {
+        Negation::None => true,
+        Negation::NoLonger => false,
+        Negation::Not => return None,
+    };
+    let mut value = Map::new();
+    let key = match &content {
+        Some((rule, hit)) => describe(rule, hit, &mut value),
+        None if lead_rule.get("explicit").is_some() => other(scene, &here, &mut value)?,
+        None => return None,
+    };
+    let sentence = reading.sentences[clause.sentence].tokens.clone();
+    let deadline = dates::deadline(reading.words(&here), scene.today)
+        .or_else(|| dates::deadline(reading.words(&(sentence.start..from)), scene.today))
+        .or_else(|| next_clause_deadline(scene, index));
+    if let Some(deadline) = deadline {
+        put(&mut value, "deadline", deadline);
+    }
+    Some(Found {
+        category: Category::Goal,
+        key,
+        value,
+        quote: scene.quote(index, last),
+        clause: index,
+        confidence: scene.confidence(lead_rule.get("c"), clause),
+        health: false,
+        still_true,
+    })
+}
+
+fn content(scene: &Scene<'_, '_>, range: &Range<usize>) -> Option<(&'static Rule, Match)> {
+    CONTENT
+        .iter()
+        .find_map(|rule| rule.find(&scene.reading.tokens, range).map(|hit| (rule, hit)))
+}
+
+/// "J'ai un objectif, c'est de perdre …": the wish is in the clause that follows.
+fn content_after(scene: &Scene<'_, '_>, index: usize) -> Option<((&'static Rule, Match), usize)> {
+    let next = scene.reading.clauses.get(index + 1)?;
+    let same = next.sentence == scene.reading.clauses[index].sentence && !next.question;
+    let opens = matches!(
+        scene.reading.word(next.tokens.start),
+        "c" | "de" | "d" | "to" | "perdre" | "courir"
+    );
+    (same && opens)
+        .then(|| content(scene, &next.tokens))
+        .flatten()
+        .map(|c| (c, index + 1))
+}
+
+fn next_clause_deadline(scene: &Scene<'_, '_>, index: usize) -> Option<String> {
+    let next = scene.reading.clauses.get(index + 1)?;
+    let opens = matches!(
+        scene.reading.word(next.tokens.start),
+        "avant" | "d" | "pour" | "before" | "by"
+    );
+    opens
+        .then(|| dates::deadline(scene.reading.words(&next.tokens), scene.today))
+        .flatten()
+}
+
+/// "je ne veux pas …", "je ne veux plus …"; not the "plus" of "courir plus vite".
+fn wish_negation(scene: &Scene<'_, '_>, lead: &Match, clause: &Clause, content: Option<&Match>) -> Negation {
+    let end = content.map_or(lead.tokens.end + 2, |c| c.tokens.start.max(lead.tokens.end));
+    let around = lead.tokens.start..end.min(clause.tokens.end).max(lead.tokens.end);
+    let window = Match {
+        tokens: around.clone(),
+        captures: Vec::new(),
+    };
+    let negation = scene.reading.negation(&window, clause);
+    let denied = around
+        .clone()
+        .any(|i| matches!(scene.reading.word(i), "n" | "ne"));
+    if negation == Negation::NoLonger && !denied {
+        Negation::None
+    } else {
+        negation
+    }
+}
+
+fn describe(rule: &Rule, hit: &Match, value: &mut Map<String, serde_json::Value>) -> String {
+    let kind = rule.get("kind").unwrap_or("other");
+    put(value, "kind", kind);
+    if let Some(number) = hit.number() {
+        put_number(value, "target", number);
+    }
+    if let Some(unit) = rule.get("unit") {
+        put(value, "unit", unit);
+    }
+    let what = rule
+        .get("what")
+        .or_else(|| hit.entry(Section::Exercise))
+        .or_else(|| hit.entry(Section::Subject));
+    if let Some(what) = what {
+        put(value, "what", what);
+    }
+    match what.filter(|_| MANY.contains(&kind)) {
+        Some(what) => format!("{kind}_{what}"),
+        None => kind.to_owned(),
+    }
+}
+
+/// An explicit goal in words no rule knows keeps those words.
+fn other(
+    scene: &Scene<'_, '_>,
+    words: &Range<usize>,
+    value: &mut Map<String, serde_json::Value>,
+) -> Option<String> {
+    if words.len() < 2 {
+        return None;
+    }
+    let detail = scene.reading.text.get(scene.reading.span(words))?;
+    put(value, "kind", "other");
+    put(value, "detail", detail.chars().take(120).collect::<String>());
+    Some("other".to_owned())
+}

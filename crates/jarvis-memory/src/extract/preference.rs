@@ -1,0 +1,129 @@
+//! What the member likes, dislikes and is used to.
+
+use super::found::{Found, Scene, put};
+use super::lexicon::{self, Section};
+use super::pattern::{Match, Rule, rules};
+use super::reading::{Clause, Negation};
+use jarvis_core::Category;
+use serde_json::Map;
+use std::sync::LazyLock;
+
+static LEADS: LazyLock<Vec<Rule>> = LazyLock::new(|| rules(include_str!("rules/preference_leads.rules")));
+static WHOLE: LazyLock<Vec<Rule>> = LazyLock::new(|| rules(include_str!("rules/preference.rules")));
+
+/// Every preference told in a turn; `taken` are clauses that say something else.
+pub(crate) fn find(scene: &Scene<'_, '_>, taken: &[usize]) -> Vec<Found> {
+    let clauses = scene.reading.clauses.iter().enumerate();
+    let free = clauses.filter(|(i, _)| scene.reading.is_statement(*i) && !taken.contains(i));
+    free.filter_map(|(index, clause)| whole(scene, index, clause).or_else(|| led(scene, index, clause)))
+        .collect()
+}
+
+fn whole(scene: &Scene<'_, '_>, index: usize, clause: &Clause) -> Option<Found> {
+    let (rule, hit) = WHOLE.iter().find_map(|rule| {
+        let hit = rule.find(&scene.reading.tokens, &clause.tokens)?;
+        scene.counts(&hit, clause).then_some((rule, hit))
+    })?;
+    let subject = rule.get("subject")?;
+    if matches!(subject, "training_time" | "training_company")
+        && scene.reading.negation(&hit, clause) != Negation::None
+    {
+        return None;
+    }
+    let stance = rule.get("stance").unwrap_or("habit");
+    let time = (subject == "training_time").then(|| times(scene, clause));
+    let detail = rule
+        .get("detail")
+        .map(str::to_owned)
+        .or(time)
+        .or_else(|| said(scene, &hit));
+    let mut found = found(scene, index, (subject.to_owned(), stance, detail), rule);
+    found.health = rule.get("health").is_some();
+    Some(found)
+}
+
+fn said(scene: &Scene<'_, '_>, hit: &Match) -> Option<String> {
+    let last = hit.tokens.end.checked_sub(1)?;
+    Some(scene.reading.word(last).chars().take(40).collect())
+}
+
+/// "le mardi et le jeudi": every time named in the clause.
+fn times(scene: &Scene<'_, '_>, clause: &Clause) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for at in clause.tokens.clone() {
+        if let Some((name, _)) = lexicon::lookup(Section::Time, &scene.reading.tokens[at..clause.tokens.end])
+            && !names.contains(&name)
+        {
+            names.push(name);
+        }
+    }
+    names.join(", ")
+}
+
+/// A stance, then what it is about.
+fn led(scene: &Scene<'_, '_>, index: usize, clause: &Clause) -> Option<Found> {
+    let (rule, hit) = LEADS.iter().find_map(|rule| {
+        let hit = rule.find(&scene.reading.tokens, &clause.tokens)?;
+        scene.counts(&hit, clause).then_some((rule, hit))
+    })?;
+    let stance = stance(scene, rule, &hit, clause)?;
+    let after = scene.reading.words(&(hit.tokens.end..clause.tokens.end));
+    let before = scene.reading.words(&(clause.tokens.start..hit.tokens.start));
+    let topic = subject(after)
+        .or_else(|| subject(before))
+        .or_else(|| earlier_topic(scene, index, after.is_empty()))?;
+    let detail = (topic == "training_time").then(|| times(scene, clause));
+    Some(found(scene, index, (topic.to_owned(), stance, detail), rule))
+}
+
+/// "Le rameur, j'adore": the topic stands in the clause before.
+fn earlier_topic(scene: &Scene<'_, '_>, index: usize, bare: bool) -> Option<&'static str> {
+    let before = scene.reading.clauses.get(index.checked_sub(1)?)?;
+    let near = before.tokens.len() <= 4 && bare && before.sentence == scene.reading.clauses[index].sentence;
+    near.then(|| subject(scene.reading.words(&before.tokens)))
+        .flatten()
+}
+
+fn subject(words: &[super::token::Token]) -> Option<&'static str> {
+    let topic = lexicon::first_in(Section::Subject, words);
+    let time = lexicon::first_in(Section::Time, words);
+    match (topic, time) {
+        (Some((topic, at, _)), Some((_, when, _))) => Some(if at <= when { topic } else { "training_time" }),
+        (Some((topic, _, _)), None) => Some(topic),
+        (None, Some(_)) => Some("training_time"),
+        (None, None) => None,
+    }
+}
+
+/// A liking that is denied is a dislike; a dislike that is denied is nothing.
+fn stance(scene: &Scene<'_, '_>, rule: &Rule, hit: &Match, clause: &Clause) -> Option<&'static str> {
+    let said = rule.get("stance")?;
+    if said == "dislike" {
+        return Some(said);
+    }
+    match scene.reading.negation(hit, clause) {
+        Negation::None => Some(said),
+        Negation::Not | Negation::NoLonger => Some("dislike"),
+    }
+}
+
+fn found(scene: &Scene<'_, '_>, index: usize, what: (String, &str, Option<String>), rule: &Rule) -> Found {
+    let (subject, stance, detail) = what;
+    let clause = &scene.reading.clauses[index];
+    let mut value = Map::new();
+    put(&mut value, "subject", subject.clone());
+    put(&mut value, "stance", stance);
+    if let Some(detail) = detail.filter(|d| !d.is_empty()) {
+        put(&mut value, "detail", detail);
+    }
+    Found {
+        category: Category::Preference,
+        key: subject,
+        value,
+        quote: scene.quote(index, index),
+        clause: index,
+        confidence: scene.confidence(rule.get("c"), clause),
+        health: false,
+        still_true: true,
+    }
+}
