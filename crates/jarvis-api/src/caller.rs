@@ -1,0 +1,189 @@
+//! Who calls. A handler declares in its signature who may: an argument of one of these types is the permission.
+
+use crate::edge::ActorSlot;
+use crate::problem::Problem;
+use crate::state::ApiState;
+use crate::tokens::{Identity, TokenError};
+use axum::extract::{FromRequestParts, Path};
+use axum::http::header;
+use axum::http::request::Parts;
+use jarvis_core::{Actor, EndReason, ErrorCode, MemberId, Scope, SessionId, SessionState, UserId};
+use jarvis_db::queries::account::{self, Account};
+use jarvis_db::queries::session::{self, SessionFilter};
+use jarvis_db::queries::kiosk;
+use jarvis_memory::sessions::{self, KioskIdentity};
+
+/// The status of a kiosk that may call.
+const ACTIVE: &str = "active";
+/// The sessions of a gym that are looked through for those of a revoked kiosk.
+const OPEN_SESSIONS: i64 = 10_000;
+
+/// A paired kiosk that is not revoked.
+#[derive(Debug, Clone)]
+pub(crate) struct Kiosk {
+    pub(crate) identity: KioskIdentity,
+    pub(crate) row: kiosk::Kiosk,
+}
+
+/// A person whose account is active.
+#[derive(Debug, Clone)]
+pub(crate) struct Person {
+    pub(crate) account: Account,
+}
+
+/// A person who manages gyms: `gym_manager` or `super_admin`. Which gyms, row level security decides.
+#[derive(Debug, Clone)]
+pub(crate) struct Manager(pub(crate) Person);
+
+/// A kiosk or a person.
+#[derive(Debug, Clone)]
+pub(crate) enum Caller {
+    Kiosk(Box<Kiosk>),
+    Person(Person),
+}
+
+impl Person {
+    /// What this person may see.
+    pub(crate) fn scope(&self) -> Scope {
+        Scope::Person(self.account.id)
+    }
+}
+
+impl Caller {
+    async fn of(parts: &Parts, state: &ApiState) -> Result<Self, Problem> {
+        match identity(parts, state)? {
+            Identity::Kiosk(identity) => {
+                note_actor(parts, Actor::Kiosk(identity.kiosk));
+                let row = active_kiosk(state, &identity).await?;
+                Ok(Self::Kiosk(Box::new(Kiosk { identity, row })))
+            }
+            Identity::Person(user) => {
+                note_actor(parts, Actor::User(user));
+                Ok(Self::Person(Person { account: active_account(state, user).await? }))
+            }
+        }
+    }
+}
+
+impl FromRequestParts<ApiState> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, Problem> {
+        Self::of(parts, state).await
+    }
+}
+
+impl FromRequestParts<ApiState> for Kiosk {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, Problem> {
+        match Caller::of(parts, state).await? {
+            Caller::Kiosk(kiosk) => Ok(*kiosk),
+            Caller::Person(_) => Err(Problem::because(ErrorCode::Forbidden, "only a kiosk may do this")),
+        }
+    }
+}
+
+impl FromRequestParts<ApiState> for Person {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, Problem> {
+        match Caller::of(parts, state).await? {
+            Caller::Person(person) => Ok(person),
+            Caller::Kiosk(_) => Err(Problem::because(ErrorCode::Forbidden, "a kiosk may not do this")),
+        }
+    }
+}
+
+impl FromRequestParts<ApiState> for Manager {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, Problem> {
+        let person = Person::from_request_parts(parts, state).await?;
+        if matches!(person.account.role.as_str(), "gym_manager" | "super_admin") {
+            Ok(Self(person))
+        } else {
+            Err(Problem::because(ErrorCode::Forbidden, "only a manager may do this"))
+        }
+    }
+}
+
+fn note_actor(parts: &Parts, actor: Actor) {
+    if let Some(slot) = parts.extensions.get::<ActorSlot>() {
+        slot.set(actor);
+    }
+}
+
+fn identity(parts: &Parts, state: &ApiState) -> Result<Identity, Problem> {
+    let value = parts.headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
+    let (scheme, token) = value.and_then(|v| v.split_once(' ')).unwrap_or_default();
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(Problem::new(ErrorCode::Unauthenticated));
+    }
+    state.tokens.verify(token.trim()).map_err(|error| {
+        Problem::new(match error {
+            TokenError::Expired => ErrorCode::TokenExpired,
+            TokenError::Invalid => ErrorCode::Unauthenticated,
+        })
+    })
+}
+
+async fn active_kiosk(state: &ApiState, identity: &KioskIdentity) -> Result<kiosk::Kiosk, Problem> {
+    let mut tx = state.memory.db.begin(&Scope::System).await?;
+    let row = kiosk::find(&mut tx, identity.kiosk).await?.filter(|k| k.gym_id == identity.gym);
+    tx.commit().await?;
+    match row {
+        Some(kiosk) if kiosk.status == ACTIVE => Ok(kiosk),
+        Some(_) => {
+            end_sessions(state, identity).await?;
+            Err(Problem::new(ErrorCode::KioskRevoked))
+        }
+        None => Err(Problem::new(ErrorCode::Unauthenticated)),
+    }
+}
+
+/// Ends what a revoked kiosk left open. Revoking may have raced with a badge being read.
+async fn end_sessions(state: &ApiState, identity: &KioskIdentity) -> Result<(), Problem> {
+    let mut tx = state.memory.db.begin(&identity.scope()).await?;
+    let filter = SessionFilter { state: Some(SessionState::Open), member: None, limit: OPEN_SESSIONS };
+    let open = session::list(&mut tx, identity.gym, filter).await?;
+    tx.commit().await?;
+    for session in open.into_iter().filter(|s| s.kiosk_id == Some(identity.kiosk)) {
+        sessions::close(&state.memory, identity, &session.session_id, Some(EndReason::Operator)).await?;
+    }
+    Ok(())
+}
+
+/// A person without an active account is nobody, whatever their token says.
+async fn active_account(state: &ApiState, user: UserId) -> Result<Account, Problem> {
+    let mut tx = state.memory.db.begin(&Scope::Person(user)).await?;
+    let account = account::find(&mut tx, user).await?.filter(|a| a.is_active);
+    tx.commit().await?;
+    account.ok_or_else(|| Problem::new(ErrorCode::Unauthenticated))
+}
+
+/// The session named in the path. What cannot be an id is not found.
+pub(crate) struct SessionPath(pub(crate) SessionId);
+
+impl<S: Send + Sync> FromRequestParts<S> for SessionPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let not_found = || Problem::new(ErrorCode::SessionNotFound);
+        let Path(text) = Path::<String>::from_request_parts(parts, state).await.map_err(|_| not_found())?;
+        text.parse().map(Self).map_err(|_| not_found())
+    }
+}
+
+/// The member named in the path. What cannot be an id is not found.
+pub(crate) struct MemberPath(pub(crate) MemberId);
+
+impl<S: Send + Sync> FromRequestParts<S> for MemberPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let not_found = || Problem::new(ErrorCode::MemberNotFound);
+        let Path(text) = Path::<String>::from_request_parts(parts, state).await.map_err(|_| not_found())?;
+        text.parse().map(Self).map_err(|_| not_found())
+    }
+}

@@ -1,0 +1,177 @@
+//! `POST /api/v1/sessions/{id}/events`
+
+use super::incoming;
+use crate::body::{self, Media};
+use crate::caller::{Kiosk, SessionPath};
+use crate::problem::Problem;
+use crate::state::ApiState;
+use crate::words;
+use axum::Json;
+use axum::extract::{Request, State};
+use chrono::{DateTime, Utc};
+use jarvis_core::{ErrorCode, EventType};
+use jarvis_memory::sessions::{self, Recorded};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+pub(crate) const ERRORS: &[ErrorCode] = &[
+    ErrorCode::InvalidRequest,
+    ErrorCode::InvalidJson,
+    ErrorCode::InvalidUtf8,
+    ErrorCode::PayloadTooLarge,
+    ErrorCode::UnsupportedMediaType,
+    ErrorCode::SessionNotFound,
+    ErrorCode::SessionClosed,
+    ErrorCode::EventInvalid,
+];
+
+/// The largest body: 8 MiB.
+const LIMIT: usize = 8 * 1024 * 1024;
+
+/// One thing that happened. Fields that are not listed are ignored.
+#[derive(ToSchema)]
+#[schema(as = EventInput)]
+#[expect(dead_code, reason = "the schema of what is read field by field")]
+pub(crate) struct EventInput {
+    /// What happened.
+    #[schema(schema_with = words::event_type)]
+    event_type: EventType,
+    /// What was said; for transcripts. At most 20 000 characters.
+    #[schema(max_length = 20000)]
+    transcript: Option<String>,
+    /// The tool's name; for tool events.
+    #[schema(max_length = 256)]
+    tool_name: Option<String>,
+    /// What the tool was asked, at most 64 KiB of JSON.
+    #[schema(value_type = Object)]
+    tool_args: Option<Value>,
+    /// What the tool answered, at most 64 KiB of JSON.
+    #[schema(value_type = Object)]
+    tool_result: Option<Value>,
+    /// The turn's number within the session, from 0.
+    #[schema(minimum = 0)]
+    turn_number: Option<i32>,
+    /// Length of the audio, in milliseconds.
+    #[schema(minimum = 0)]
+    audio_duration_ms: Option<i32>,
+    /// How sure the speech recognition is, 0 to 1.
+    #[schema(minimum = 0, maximum = 1)]
+    confidence_score: Option<f64>,
+    /// When it happened. The time of arrival is kept when it is absent or impossible: more than a day before the
+    /// session began, or more than five minutes ahead.
+    timestamp: Option<DateTime<Utc>>,
+    /// The sender's own id of the event: the same id again is the same event.
+    #[schema(max_length = 256)]
+    provider_event_id: Option<String>,
+}
+
+/// Events in one of the forms that are read.
+#[derive(ToSchema)]
+#[schema(as = EventsInput)]
+#[expect(dead_code, reason = "the schema of what is read item by item")]
+pub(crate) enum EventsInput {
+    /// One event.
+    #[schema(title = "one")]
+    One(EventInput),
+    /// A list of events.
+    #[schema(title = "list")]
+    List(Vec<EventInput>),
+    /// A list in an object.
+    #[schema(title = "envelope")]
+    Envelope {
+        /// The events.
+        events: Vec<EventInput>,
+    },
+}
+
+/// What became of every event.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct RecordedEvents {
+    /// On disk.
+    accepted: Vec<Accepted>,
+    /// Not stored; the others are.
+    rejected: Vec<Rejected>,
+    /// Spans about health that were not stored, for want of consent.
+    withheld_health_spans: usize,
+}
+
+/// An event that is on disk.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AcceptedEvent)]
+pub(crate) struct Accepted {
+    /// Its place in the request, from 0; empty lines do not count.
+    index: usize,
+    /// Its id; null when it was there already.
+    id: Option<Uuid>,
+    /// The same `provider_event_id` had been stored before.
+    duplicate: bool,
+    /// Its time was impossible, and the time of arrival was kept instead.
+    timestamp_adjusted: bool,
+}
+
+/// An event that was not stored.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RejectedEvent)]
+pub(crate) struct Rejected {
+    /// Its place in the request, from 0; empty lines do not count.
+    index: usize,
+    /// Always `event_invalid`.
+    #[schema(example = "event_invalid")]
+    code: &'static str,
+    /// The field and what it must be; never its value.
+    #[schema(example = "turn_number: 0 or more")]
+    detail: String,
+}
+
+impl From<Recorded> for RecordedEvents {
+    fn from(r: Recorded) -> Self {
+        let accepted = r.accepted.into_iter().map(|a| Accepted {
+            index: a.index,
+            id: a.id.map(Uuid::from),
+            duplicate: a.duplicate,
+            timestamp_adjusted: a.timestamp_adjusted,
+        });
+        let rejected = r.rejected.into_iter().map(|r| Rejected {
+            index: r.index,
+            code: ErrorCode::EventInvalid.as_str(),
+            detail: r.detail,
+        });
+        Self {
+            accepted: accepted.collect(),
+            rejected: rejected.collect(),
+            withheld_health_spans: r.withheld_health_spans,
+        }
+    }
+}
+
+/// Record what happened in a session of this kiosk.
+///
+/// One event, a list, `{"events": […]}`, or one event per line as `application/x-ndjson`; at most 5000 events and
+/// 8 MiB. What is acknowledged is on disk. Every event is judged on its own: one that is broken never loses the
+/// others. When all are broken, the answer is the problem `event_invalid` with the list `rejected`. Late events are
+/// taken until ten minutes after the end of the session.
+#[utoipa::path(post, path = "/sessions/{id}/events", tag = "kiosk", security(("kiosk" = [])),
+    params(("id" = String, Path, description = "The session.")),
+    request_body(content(
+        (EventsInput = "application/json"),
+        (String = "application/x-ndjson", example = "{\"event_type\":\"user_transcript\",\"transcript\":\"Bonjour\"}\n"),
+    )),
+    responses((status = 200, description = "What became of every event.", body = RecordedEvents)))]
+pub(crate) async fn record_events(
+    State(state): State<ApiState>,
+    kiosk: Kiosk,
+    SessionPath(id): SessionPath,
+    request: Request,
+) -> Result<Json<RecordedEvents>, Problem> {
+    let media = Media::of(request.headers());
+    let body = body::read(request.into_body(), LIMIT).await?;
+    let submitted = incoming::read(media, &body)?;
+    let recorded = sessions::record(&state.memory, &kiosk.identity, &id, submitted).await?;
+    let view = RecordedEvents::from(recorded);
+    if view.accepted.is_empty() {
+        return Err(Problem::new(ErrorCode::EventInvalid).with("rejected", view.rejected));
+    }
+    Ok(Json(view))
+}

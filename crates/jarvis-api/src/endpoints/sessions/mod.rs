@@ -1,0 +1,9 @@
+//! A conversation from badge to memory.
+
+pub(crate) mod close;
+pub(crate) mod events;
+mod incoming;
+pub(crate) mod open;
+pub(crate) mod recall;
+pub(crate) mod reprocess;
+pub(crate) mod show;
