@@ -287,3 +287,58 @@ async fn check_roles(connection: &mut PgConnection, login: &str) -> Result<(), D
         ),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jarvis_core::{Actor, UserId};
+    use jarvis_testkit::TestDb;
+    use uuid::Uuid;
+
+    /// Role, gym, actor, claims and timeout of the pool's connection, outside of any transaction.
+    async fn at_rest(db: &Db) -> Vec<String> {
+        sqlx::query_scalar(
+            "select array[current_user::text, coalesce(current_setting('app.gym_id', true), ''),
+                          coalesce(current_setting('app.actor', true), ''),
+                          coalesce(current_setting('request.jwt.claims', true), ''),
+                          current_setting('statement_timeout'),
+                          current_setting('idle_in_transaction_session_timeout')]",
+        )
+        .fetch_one(&db.pool)
+        .await
+        .unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_connection_goes_back_to_the_pool_as_it_came() {
+        let test = TestDb::new().await;
+        let settings = ConnectSettings {
+            max_connections: 1,
+            acquire_timeout: Duration::from_secs(20),
+            ..ConnectSettings::new(test.login_url())
+        };
+        let db = Db::connect(&settings).await.unwrap();
+        let clean = at_rest(&db).await;
+        assert_eq!(clean, ["jarvis_login", "", "", "", "0", "0"]);
+        let gym = GymId::from(Uuid::from_u128(1));
+        for scope in [
+            Scope::gym(gym, Actor::Server),
+            Scope::Person(UserId::from(Uuid::from_u128(2))),
+            Scope::System,
+            Scope::Anonymous,
+        ] {
+            db.begin(&scope).await.unwrap().commit().await.unwrap();
+            assert_eq!(at_rest(&db).await, clean, "after a commit of {scope:?}");
+            db.begin(&scope).await.unwrap().rollback().await.unwrap();
+            assert_eq!(at_rest(&db).await, clean, "after a rollback of {scope:?}");
+            let mut failing = db.begin(&scope).await.unwrap();
+            assert!(sqlx::query("select 1 / 0").execute(&mut *failing).await.is_err());
+            drop(failing);
+            assert_eq!(
+                at_rest(&db).await,
+                clean,
+                "after an error and a drop of {scope:?}"
+            );
+        }
+    }
+}

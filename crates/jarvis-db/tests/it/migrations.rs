@@ -14,8 +14,12 @@ fn ours() -> &'static Source {
     Source::embedded()
 }
 
+async fn connect(url: &SecretString) -> PgConnection {
+    PgConnection::connect(url.expose_secret()).await.unwrap()
+}
+
 async fn run(url: &SecretString, sql: impl Into<String>) {
-    let mut connection = PgConnection::connect(url.expose_secret()).await.unwrap();
+    let mut connection = connect(url).await;
     sqlx::raw_sql(AssertSqlSafe(sql.into()))
         .execute(&mut connection)
         .await
@@ -27,7 +31,7 @@ async fn ask<T>(url: &SecretString, sql: &'static str) -> T
 where
     T: Send + Unpin + sqlx::Type<sqlx::Postgres> + for<'r> sqlx::Decode<'r, sqlx::Postgres>,
 {
-    let mut connection = PgConnection::connect(url.expose_secret()).await.unwrap();
+    let mut connection = connect(url).await;
     let answer = sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap();
     connection.close().await.unwrap();
     answer
@@ -204,6 +208,38 @@ async fn two_databases_of_a_new_cluster_can_be_migrated_at_once() {
     for applied in [a, b, c] {
         assert_eq!(applied.unwrap().len(), ours().migrations().len());
     }
+    cluster.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_migration_that_meets_another_change_of_the_same_role_is_tried_again() {
+    let cluster = Cluster::start_empty().await.unwrap();
+    let files = Files::new(&[(
+        "20300101000001_role.sql",
+        "alter role somebody connection limit 7",
+    )]);
+    run(cluster.url(), "create role somebody").await;
+    let mut other = connect(cluster.url()).await;
+    sqlx::raw_sql("begin; alter role somebody connection limit 5")
+        .execute(&mut other)
+        .await
+        .unwrap();
+    let (url, source) = (cluster.url().clone(), files.source());
+    let migrating = tokio::spawn(async move { migrations::up(&url, &source).await });
+    let waiting = "select exists (select from pg_stat_activity where wait_event_type = 'Lock')";
+    while !ask::<bool>(cluster.url(), waiting).await {
+        assert!(!migrating.is_finished(), "it did not wait");
+    }
+    sqlx::raw_sql("commit").execute(&mut other).await.unwrap();
+    assert_eq!(migrating.await.unwrap().unwrap().len(), 1);
+    assert_eq!(
+        ask::<i32>(
+            cluster.url(),
+            "select rolconnlimit from pg_roles where rolname = 'somebody'"
+        )
+        .await,
+        7
+    );
     cluster.stop().await.unwrap();
 }
 
