@@ -59,12 +59,20 @@ async fn list(global: &Global, out: Output) -> anyhow::Result<()> {
     let entries = migrations::status(&connection::urls(global)?.admin, Source::embedded()).await?;
     let lines: Vec<Line> = entries
         .into_iter()
-        .map(|e| Line { version: e.version, name: e.name, state: e.state.as_str().to_owned() })
+        .map(|e| Line { version: e.version, name: e.name, state: word(e.state).to_owned() })
         .collect();
     out.data(&lines, |lines| {
         let rows = lines.iter().map(|l| [l.version.clone(), l.name.clone(), l.state.clone()]);
         table(["version", "name", "state"], rows)
     })
+}
+
+fn word(state: migrations::State) -> &'static str {
+    match state {
+        migrations::State::Applied => "applied",
+        migrations::State::Pending => "pending",
+        migrations::State::Unknown => "unknown here",
+    }
 }
 
 async fn up(global: &Global, out: Output) -> anyhow::Result<()> {

@@ -1,0 +1,156 @@
+//! Late, repeated, impossible and forgotten: nothing acknowledged is lost, nothing is doubled.
+
+use crate::stage::{EVERYTHING, Stage, noon, said};
+use chrono::{DateTime, TimeDelta};
+use jarvis_core::{Actor, ErrorCode, Scope, SessionState};
+use jarvis_memory::{orphans, process, sessions};
+
+#[tokio::test]
+async fn closing_twice_says_so_and_changes_nothing() {
+    let stage = Stage::new().await;
+    let gym = stage.gym("lyon").await;
+    stage.member(&gym, "BADGE_001", EVERYTHING).await;
+    let session = stage.open(&gym, "BADGE_001").await.session_id;
+    let first = sessions::close(&stage.memory, &gym.kiosk, &session, None).await.unwrap();
+    let second = sessions::close(&stage.memory, &gym.kiosk, &session, None).await.unwrap();
+    assert_eq!((first.already_closed, second.already_closed), (false, true));
+    assert_eq!(stage.count("select count(*) from jarvis.jobs where kind = 'memory.process_session'").await, 1);
+}
+
+#[tokio::test]
+async fn a_repeated_event_is_one_row() {
+    let stage = Stage::new().await;
+    let gym = stage.gym("lyon").await;
+    stage.member(&gym, "BADGE_001", EVERYTHING).await;
+    let session = stage.open(&gym, "BADGE_001").await.session_id;
+    stage.say(&gym, &session, &["Bonjour"]).await;
+    let again = stage.say(&gym, &session, &["Bonjour", "Je voudrais courir"]).await;
+    assert_eq!(again.accepted.iter().map(|a| a.duplicate).collect::<Vec<_>>(), [true, false]);
+    assert_eq!(stage.count("select count(*) from public.conversation_events").await, 2);
+}
+
+#[tokio::test]
+async fn one_bad_event_does_not_lose_the_others() {
+    let stage = Stage::new().await;
+    let gym = stage.gym("lyon").await;
+    stage.member(&gym, "BADGE_001", EVERYTHING).await;
+    let session = stage.open(&gym, "BADGE_001").await.session_id;
+    let mut negative = said("Un", 1);
+    negative.turn_number = Some(-1);
+    let mut unsure = said("Deux", 2);
+    unsure.confidence_score = Some(f64::NAN);
+    let mut nul = said("Trois\0", 3);
+    nul.provider_event_id = Some("nul".to_owned());
+    let mut long = said("x", 4);
+    long.transcript = Some("x".repeat(20_001));
+    let batch = vec![Ok(said("Zéro", 0)), Ok(negative), Ok(unsure), Ok(nul), Ok(long), Err("event_type: unknown".into())];
+    let recorded = sessions::record(&stage.memory, &gym.kiosk, &session, batch).await.unwrap();
+    assert_eq!(recorded.accepted.iter().map(|a| a.index).collect::<Vec<_>>(), [0]);
+    assert_eq!(recorded.rejected.iter().map(|r| r.index).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+    assert_eq!(stage.count("select count(*) from public.conversation_events").await, 1);
+}
+
+#[tokio::test]
+async fn an_impossible_time_is_replaced_by_the_time_of_arrival() {
+    let stage = Stage::new().await;
+    let gym = stage.gym("lyon").await;
+    stage.member(&gym, "BADGE_001", EVERYTHING).await;
+    let session = stage.open(&gym, "BADGE_001").await.session_id;
+    let mut old = said("Un", 0);
+    old.timestamp = DateTime::from_timestamp(0, 0);
+    let mut far = said("Deux", 1);
+    far.timestamp = DateTime::from_timestamp(13_569_465_600, 0);
+    let mut buffered = said("Trois", 2);
+    buffered.timestamp = Some(noon() - TimeDelta::hours(3));
+    let batch = vec![Ok(old), Ok(far), Ok(buffered)];
+    let recorded = sessions::record(&stage.memory, &gym.kiosk, &session, batch).await.unwrap();
+    let adjusted: Vec<_> = recorded.accepted.iter().map(|a| a.timestamp_adjusted).collect();
+    assert_eq!(adjusted, [true, true, false]);
+    let stored: Vec<(DateTime<chrono::Utc>,)> =
+        sqlx::query_as("select \"timestamp\" from public.conversation_events order by turn_number")
+            .fetch_all(stage.test.admin_pool())
+            .await
+            .unwrap();
+    assert_eq!(stored, [(noon(),), (noon(),), (noon() - TimeDelta::hours(3),)]);
+}
+
+#[tokio::test]
+async fn a_late_event_is_processed_and_a_very_late_one_refused() {
+    let stage = Stage::new().await;
+    let gym = stage.gym("lyon").await;
+    stage.member(&gym, "BADGE_001", EVERYTHING).await;
+    let session = stage.talk(&gym, "BADGE_001", &["Bonjour, je viens courir"]).await;
+    stage.clock.advance(TimeDelta::minutes(9));
+    let late = vec![Ok(said("Je veux courir un semi-marathon en octobre", 1))];
+    sessions::record(&stage.memory, &gym.kiosk, &session, late).await.unwrap();
+    process::process_session(&stage.memory, gym.id, &session).await.unwrap();
+    let scope = Scope::gym(gym.id, Actor::Server);
+    let detail = sessions::get(&stage.memory, &scope, &session).await.unwrap();
+    assert_eq!(detail.session.state, SessionState::Processed);
+    assert!(detail.facts.iter().any(|f| f.category.as_str() == "goal"), "{:?}", detail.facts);
+    assert_eq!(stage.count("select count(*) from public.conversation_summaries").await, 1);
+
+    stage.clock.advance(TimeDelta::minutes(2));
+    let later = vec![Ok(said("Encore un mot", 2))];
+    let error = sessions::record(&stage.memory, &gym.kiosk, &session, later).await.unwrap_err();
+    assert_eq!(error.code(), ErrorCode::SessionClosed);
+}
+
+#[tokio::test]
+async fn a_forgotten_session_is_closed_and_processed() {
+    let stage = Stage::new().await;
+    let gym = stage.gym("lyon").await;
+    stage.member(&gym, "BADGE_001", EVERYTHING).await;
+    let session = stage.open(&gym, "BADGE_001").await.session_id;
+    stage.say(&gym, &session, &["Je veux perdre cinq kilos"]).await;
+    assert_eq!(orphans::sweep(&stage.memory).await.unwrap().closed, 0);
+    stage.clock.advance(orphans::IDLE + TimeDelta::seconds(1));
+    assert_eq!(orphans::sweep(&stage.memory).await.unwrap().closed, 1);
+    process::process_session(&stage.memory, gym.id, &session).await.unwrap();
+    let scope = Scope::gym(gym.id, Actor::Server);
+    let detail = sessions::get(&stage.memory, &scope, &session).await.unwrap();
+    assert_eq!(detail.session.end_reason.unwrap().as_str(), "orphaned");
+    assert_eq!(detail.session.state, SessionState::Processed);
+}
+
+#[tokio::test]
+async fn a_lost_job_is_found_again() {
+    let stage = Stage::new().await;
+    let gym = stage.gym("lyon").await;
+    stage.member(&gym, "BADGE_001", EVERYTHING).await;
+    let session = stage.open(&gym, "BADGE_001").await.session_id;
+    sessions::close(&stage.memory, &gym.kiosk, &session, None).await.unwrap();
+    sqlx::query("delete from jarvis.jobs").execute(stage.test.admin_pool()).await.unwrap();
+    stage.clock.advance(TimeDelta::minutes(11));
+    orphans::sweep(&stage.memory).await.unwrap();
+    orphans::sweep(&stage.memory).await.unwrap();
+    assert_eq!(stage.count("select count(*) from jarvis.jobs where kind = 'memory.process_session'").await, 1);
+}
+
+#[tokio::test]
+async fn a_session_that_cannot_be_processed_fails_visibly_and_can_be_tried_again() {
+    let stage = Stage::new().await;
+    let gym = stage.gym("lyon").await;
+    stage.member(&gym, "BADGE_001", EVERYTHING).await;
+    let session = stage.open(&gym, "BADGE_001").await.session_id;
+    stage.say(&gym, &session, &["Je veux perdre cinq kilos"]).await;
+    sessions::close(&stage.memory, &gym.kiosk, &session, None).await.unwrap();
+    let admin = stage.test.admin_pool();
+    let break_it = "alter table public.conversation_summaries add constraint broken check (turn_count < 0) not valid";
+    sqlx::query(break_it).execute(admin).await.unwrap();
+    for attempt in 1..=process::MAX_ATTEMPTS {
+        let result = process::process_session(&stage.memory, gym.id, &session).await;
+        assert_eq!(result.is_err(), attempt < process::MAX_ATTEMPTS, "attempt {attempt}");
+    }
+    let scope = Scope::gym(gym.id, Actor::Server);
+    let detail = sessions::get(&stage.memory, &scope, &session).await.unwrap();
+    assert_eq!(detail.session.state, SessionState::Failed);
+    assert!(detail.session.last_error.unwrap().contains("broken"));
+    assert!(detail.facts.is_empty(), "a failed try leaves nothing behind");
+
+    sqlx::query("alter table public.conversation_summaries drop constraint broken").execute(admin).await.unwrap();
+    sessions::reprocess(&stage.memory, gym.id, &scope, &session).await.unwrap();
+    process::process_session(&stage.memory, gym.id, &session).await.unwrap();
+    let detail = sessions::get(&stage.memory, &scope, &session).await.unwrap();
+    assert_eq!((detail.session.state, detail.session.last_error), (SessionState::Processed, None));
+}
