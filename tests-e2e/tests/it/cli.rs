@@ -1,0 +1,517 @@
+//! The command line: data on standard output, talk on standard error, exit codes that mean something.
+
+use crate::device::{Caller, Device};
+use crate::gyms::{self, EVERYTHING, GOAL, KNEE};
+use crate::program::{Ended, Program, fetched, text};
+use crate::server::Server;
+use crate::stored::traces;
+use jarvis_testkit::TestDb;
+use nix::sys::signal::Signal;
+use reqwest::{StatusCode, header};
+use serde_json::{Value, json};
+use sqlx::AssertSqlSafe;
+
+/// One gym, one member, one conversation that became memory.
+struct Seeded {
+    db: TestDb,
+    program: Program,
+    kiosk: Device,
+    session: String,
+}
+
+impl Seeded {
+    async fn with_server() -> (Self, Server) {
+        let db = TestDb::new().await;
+        let program = Program::on(&db);
+        let server = Server::serve(&program).await;
+        gyms::gym(&program, "lyon").await;
+        gyms::member(&program, "lyon", "BADGE_001", "Sophie", EVERYTHING).await;
+        let kiosk = gyms::kiosk(&program, &server, "lyon", "entree").await;
+        let spoken = kiosk.caller.converse("BADGE_001", &[KNEE, GOAL]).await;
+        assert_eq!(spoken["state"], "processed", "{spoken}");
+        let session = text(&spoken, "/session_id");
+        (
+            Self {
+                db,
+                program,
+                kiosk,
+                session,
+            },
+            server,
+        )
+    }
+
+    /// Without a server, so that nothing changes by itself.
+    async fn new() -> Self {
+        let (seeded, server) = Self::with_server().await;
+        server.stop(Signal::SIGTERM).await;
+        seeded
+    }
+
+    /// Changes the database behind the program's back.
+    async fn plant(&self, statement: &str) -> u64 {
+        let statement = AssertSqlSafe(statement.replace("$session", &self.session));
+        sqlx::query(statement)
+            .execute(self.db.admin_pool())
+            .await
+            .unwrap()
+            .rows_affected()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_command_answers_with_one_json_value_and_nothing_else() {
+    if fetched("JARVIS_E5_WEIGHTS").is_none() {
+        return;
+    }
+    let (seeded, server) = Seeded::with_server().await;
+    let (program, session) = (&seeded.program, seeded.session.as_str());
+    let list = async |arguments: &[&str]| {
+        let found = program.json(arguments).await;
+        found
+            .as_array()
+            .unwrap_or_else(|| panic!("{arguments:?}: {found}"))
+            .clone()
+    };
+
+    assert_eq!(list(&["gym", "list"]).await.len(), 1);
+    assert_eq!(list(&["member", "list"]).await[0]["badge_id"], "BADGE_001");
+    let shown = program.json(&["member", "show", "badge_001"]).await;
+    assert_eq!(shown["next_context"]["facts"][0]["category"], "injury", "{shown}");
+
+    let withdrawn = program
+        .json(&["consent", "record", "BADGE_001", "--refuse", "profiling"])
+        .await;
+    assert!(
+        !withdrawn["in_force"]
+            .as_array()
+            .unwrap()
+            .contains(&json!("profiling")),
+        "{withdrawn}"
+    );
+    let ledger = program.json(&["consent", "show", "BADGE_001"]).await;
+    assert_eq!(ledger["ledger"].as_array().map(Vec::len), Some(6), "{ledger}");
+
+    assert_eq!(
+        list(&["session", "list", "--state", "processed"]).await[0]["session_id"],
+        session
+    );
+    assert_eq!(list(&["session", "list", "--state", "failed"]).await.len(), 0);
+    assert_eq!(
+        program.json(&["session", "show", session]).await["facts"]
+            .as_array()
+            .map(Vec::len),
+        Some(2)
+    );
+    assert_eq!(
+        program.json(&["session", "reprocess", session]).await["state"],
+        "closing"
+    );
+    assert_eq!(seeded.kiosk.caller.processed(session).await["state"], "processed");
+
+    let recalled = program
+        .json(&["recall", "BADGE_001", "douleur au genou", "--threshold", "0"])
+        .await;
+    assert_eq!(recalled["method"], "embedding", "{recalled}");
+    assert_eq!(recalled["memories"][0]["session_id"], session, "{recalled}");
+    let facts = list(&["fact", "list", "BADGE_001"]).await;
+    assert_eq!(facts[0]["category"], "injury", "injuries first");
+    let goal = facts
+        .iter()
+        .find(|fact| fact["category"] == "goal")
+        .expect("the goal is remembered");
+    program.json(&["fact", "retire", &text(goal, "/id")]).await;
+    assert_eq!(list(&["fact", "list", "BADGE_001"]).await.len(), facts.len() - 1);
+    assert_eq!(
+        list(&["fact", "list", "BADGE_001", "--all"]).await.len(),
+        facts.len()
+    );
+    let history = list(&["fact", "history", "BADGE_001"]).await;
+    assert_eq!(history.last().unwrap()["operation"], "retire", "{history:?}");
+
+    assert_eq!(program.json(&["doctor"]).await["findings"], json!([]));
+    let status = program.json(&["db", "status"]).await;
+    assert_eq!(
+        (&status["database"], &status["pending_migrations"]),
+        (&json!(seeded.db.name()), &json!(0))
+    );
+    let migrations = list(&["migration", "list"]).await;
+    assert!(
+        migrations.len() >= 5 && migrations.iter().all(|m| m["state"] == "applied"),
+        "{migrations:?}"
+    );
+    assert_eq!(list(&["migration", "up"]).await.len(), 0, "nothing is pending");
+    server.stop(Signal::SIGTERM).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kiosks_and_people_are_let_in_by_commands_and_kiosks_are_shut_out_at_once() {
+    let (seeded, server) = Seeded::with_server().await;
+    let (program, kiosk) = (&seeded.program, &seeded.kiosk);
+    let listed = program.json(&["kiosk", "list"]).await;
+    assert_eq!(
+        (&listed[0]["status"], &listed[0]["id"]),
+        (&json!("active"), &json!(kiosk.kiosk_id))
+    );
+    let minted = text(
+        &program.json(&["token", "mint", "--kiosk", &kiosk.kiosk_id]).await,
+        "/access_token",
+    );
+    let (status, me) = Caller::new(&server.address, &minted).get("/api/v1/me").await;
+    assert!(
+        status == StatusCode::OK && me.to_string().contains(&kiosk.kiosk_id),
+        "{status} {me}"
+    );
+
+    let password = gyms::person(program, "claire@lyon.example", "gym_manager", &["lyon"]).await;
+    assert_eq!(
+        program.json(&["user", "list"]).await[0]["email"],
+        "claire@lyon.example"
+    );
+    let signed_in = Caller::sign_in(&server.address, "claire@lyon.example", &password).await;
+    let minted = text(
+        &program
+            .json(&["token", "mint", "--user", "claire@lyon.example"])
+            .await,
+        "/access_token",
+    );
+    for claire in [signed_in, Caller::new(&server.address, &minted)] {
+        let (status, shown) = claire.get(&format!("/api/v1/sessions/{}", seeded.session)).await;
+        assert_eq!(status, StatusCode::OK, "{shown}");
+    }
+
+    let left_open = text(&kiosk.caller.open("BADGE_001").await, "/session_id");
+    program.json(&["kiosk", "revoke", &kiosk.kiosk_id]).await;
+    let (status, refused) = kiosk
+        .caller
+        .post("/api/v1/sessions", &json!({"badge_id": "BADGE_001"}))
+        .await;
+    assert_eq!(
+        (status, &refused["code"]),
+        (StatusCode::FORBIDDEN, &json!("kiosk_revoked"))
+    );
+    let shown = program.json(&["session", "show", &left_open]).await;
+    assert_ne!(
+        shown["state"], "open",
+        "the sessions of a revoked kiosk end: {shown}"
+    );
+    server.stop(Signal::SIGTERM).await;
+}
+
+#[tokio::test]
+async fn migrations_and_reset_say_what_would_be_lost_first() {
+    let seeded = Seeded::new().await;
+    let program = &seeded.program;
+    let name = seeded.db.name();
+    refused_as_wrong_use(&program.run(&["db", "reset", "--confirm", "another"]).await, name);
+    let down = ["migration", "down", "--steps", "99"];
+    refused_as_wrong_use(&program.run(&down).await, "conversation_events");
+    assert_eq!(
+        program.json(&["gym", "list"]).await.as_array().map(Vec::len),
+        Some(1),
+        "nothing was lost"
+    );
+
+    let reset = program.json(&["db", "reset", "--confirm", name]).await;
+    assert_eq!(reset["undone"], reset["applied"], "{reset}");
+    assert_eq!(program.json(&["gym", "list"]).await, json!([]));
+
+    let files = program
+        .json(&["migration", "new", "add_lockers", "--dir", "migrations"])
+        .await;
+    for file in files.as_array().unwrap() {
+        let path = program.folder().join(file.as_str().unwrap());
+        assert!(
+            path.is_file() && path.display().to_string().contains("add_lockers"),
+            "{}",
+            path.display()
+        );
+    }
+}
+
+fn refused_as_wrong_use(ended: &Ended, word: &str) {
+    assert_eq!((ended.code, ended.stdout.as_str()), (2, ""), "{ended:?}");
+    assert!(ended.stderr.contains(word), "{word} in {}", ended.stderr);
+}
+
+#[tokio::test]
+async fn wrong_use_ends_with_2_and_says_what_is_right() {
+    let db = TestDb::new().await;
+    let program = Program::on(&db);
+    gyms::gym(&program, "lyon").await;
+    for (arguments, word) in [
+        (["frobnicate"].as_slice(), "frobnicate"),
+        (&[], "Usage"),
+        (&["member", "show", "NOBODY"], "member list"),
+        (&["member", "list", "--gym", "nowhere"], "gym list"),
+        (&["consent", "record", "BADGE_001"], "--grant"),
+        (
+            &["consent", "record", "BADGE_001", "--grant", "everything"],
+            "health_memory",
+        ),
+        (&["session", "list", "--state", "asleep"], "processed"),
+        (&["token", "mint"], "--user"),
+        (
+            &["user", "add", "claire", "--role", "gym_manager", "--gym", "lyon"],
+            "e-mail",
+        ),
+        (
+            &["user", "add", "claire@lyon.example", "--role", "gym_manager"],
+            "--gym",
+        ),
+        (&["recall", "BADGE_001"], "<QUERY>"),
+        (&["serve", "--listen", "everywhere"], "--listen"),
+    ] {
+        refused_as_wrong_use(&program.run(arguments).await, word);
+    }
+    gyms::gym(&program, "nantes").await;
+    refused_as_wrong_use(&program.run(&["member", "list"]).await, "--gym nantes");
+
+    let without = Program::without_database();
+    refused_as_wrong_use(&without.run(&["serve"]).await, "jarvis up");
+    let ended = without.run(&["gym", "list", "--json"]).await;
+    assert_eq!((ended.code, ended.stdout.as_str()), (1, ""), "{ended:?}");
+    let error: Value = serde_json::from_str(ended.stderr.trim()).unwrap();
+    assert!(text(&error, "/hint").contains("jarvis up"), "{error}");
+}
+
+#[tokio::test]
+async fn a_database_that_is_away_is_a_failure_with_a_way_out_and_no_password() {
+    let mut program = Program::without_database();
+    program.set(
+        "DATABASE_URL",
+        "postgres://jarvis_login:hush-hush@127.0.0.1:9/jarvis",
+    );
+    for arguments in [
+        ["gym", "list"],
+        ["doctor", "--json"],
+        ["db", "status"],
+        ["serve", "--no-worker"],
+    ] {
+        let ended = program.run(&arguments).await;
+        assert_eq!(
+            (ended.code, ended.stdout.as_str()),
+            (1, ""),
+            "{arguments:?} {ended:?}"
+        );
+        assert!(ended.stderr.contains("hint"), "{arguments:?}: {}", ended.stderr);
+        assert!(
+            !ended.stderr.contains("hush-hush"),
+            "{arguments:?}: {}",
+            ended.stderr
+        );
+    }
+}
+
+/// What is broken on purpose, what doctor calls it, and how it is mended again.
+const BROKEN: [(&str, &str, &str); 5] = [
+    (
+        "update public.conversation_sessions set state = 'failed' where session_id = '$session'",
+        "processing_failed",
+        "update public.conversation_sessions set state = 'processed' where session_id = '$session'",
+    ),
+    (
+        "update public.conversation_sessions set state = 'closing', ended_at = now() - interval '20 minutes',
+           started_at = now() - interval '1 hour' where session_id = '$session'",
+        "processing_late",
+        "update public.conversation_sessions set state = 'processed' where session_id = '$session'",
+    ),
+    (
+        "update public.conversation_sessions set state = 'open', ended_at = null, end_reason = null,
+           last_event_at = now() - interval '40 minutes' where session_id = '$session'",
+        "session_orphaned",
+        "update public.conversation_sessions set state = 'processed', ended_at = now(), end_reason = 'client'
+          where session_id = '$session'",
+    ),
+    (
+        "update public.conversation_sessions set state = 'empty', state_reason = 'no_user_turn'
+          where session_id = '$session'",
+        "empty_with_words",
+        "update public.conversation_sessions set state = 'processed', state_reason = null where session_id = '$session'",
+    ),
+    (
+        "delete from public.conversation_summaries where session_id = '$session'",
+        "memory_missing",
+        "select 1",
+    ),
+];
+
+#[tokio::test]
+async fn doctor_names_what_is_broken_and_ends_with_3() {
+    if fetched("JARVIS_E5_WEIGHTS").is_none() {
+        return;
+    }
+    let seeded = Seeded::new().await;
+    let program = &seeded.program;
+    let healthy = program.run(&["doctor"]).await;
+    assert_eq!(healthy.code, 0, "{healthy:?}");
+    for (break_it, code, mend_it) in BROKEN {
+        assert_eq!(seeded.plant(break_it).await, 1, "{break_it}");
+        let ended = program.run(&["doctor", "--json"]).await;
+        assert_eq!(ended.code, 3, "{code}: {ended:?}");
+        let report = ended.json();
+        let found: Vec<_> = report["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|f| text(f, "/code"))
+            .collect();
+        assert_eq!(found, [code], "{report}");
+        assert_eq!(
+            report["findings"][0]["sessions"][0]["session_id"],
+            json!(seeded.session)
+        );
+        assert!(text(&report, "/findings/0/mend").contains("jarvis"), "{report}");
+        let said = program.run(&["doctor"]).await;
+        assert_eq!(said.code, 3);
+        assert!(
+            said.stdout.contains(code) && said.stdout.contains(&seeded.session),
+            "{said:?}"
+        );
+        seeded.plant(mend_it).await;
+    }
+}
+
+/// Every command and what is below it, as `jarvis help` is asked for it.
+async fn commands_below(program: &Program, above: &[String]) -> Vec<(Vec<String>, String)> {
+    let mut found = Vec::new();
+    let mut open = vec![above.to_vec()];
+    while let Some(path) = open.pop() {
+        let mut arguments = vec!["help"];
+        arguments.extend(path.iter().map(String::as_str));
+        let ended = program.run(&arguments).await;
+        assert_eq!((ended.code, ended.stderr.as_str()), (0, ""), "{arguments:?}");
+        let (_, list) = ended.stdout.split_once("Commands:\n").unwrap_or_default();
+        for line in list.lines().take_while(|line| !line.trim().is_empty()) {
+            let name = line
+                .strip_prefix("  ")
+                .filter(|l| !l.starts_with(' '))
+                .and_then(|l| l.split(' ').next());
+            if let Some(name) = name.filter(|name| *name != "help") {
+                open.push([path.clone(), vec![name.to_owned()]].concat());
+            }
+        }
+        found.push((path, ended.stdout));
+    }
+    found
+}
+
+#[tokio::test]
+async fn help_teaches_every_command() {
+    let program = Program::without_database();
+    let mut all = commands_below(&program, &[]).await;
+    all.sort();
+    assert!(all.len() > 35, "{} commands", all.len());
+    for (path, help) in &all {
+        let first = help.lines().next().unwrap_or_default();
+        assert!(
+            first.len() > 10,
+            "`jarvis {}` says what it is for: {help}",
+            path.join(" ")
+        );
+        let global = ["--json", "Usage: jarvis"];
+        assert!(
+            global.iter().all(|word| help.contains(word)),
+            "jarvis {}: {help}",
+            path.join(" ")
+        );
+    }
+    let short = program.run(&["--help"]).await;
+    insta::assert_snapshot!("help", short.stdout);
+    let names: Vec<String> = all.iter().map(|(path, _)| path.join(" ")).collect();
+    insta::assert_snapshot!("commands", names.join("\n"));
+}
+
+/// Said in every way that reaches the server; must be found in no log.
+const CANARY: &str = "perroquet turquoise Archibald";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_that_was_said_or_typed_is_found_in_a_log() {
+    let db = TestDb::new().await;
+    let mut program = Program::on(&db);
+    program.set("JARVIS_LOG", "trace");
+    let server = Server::serve(&program).await;
+    gyms::gym(&program, "lyon").await;
+    gyms::member(&program, "lyon", "BADGE_001", "Sophie", EVERYTHING).await;
+    let kiosk = gyms::kiosk(&program, &server, "lyon", "entree").await.caller;
+    let goal = format!("mon objectif c'est de gagner le {CANARY}");
+    let spoken = kiosk.converse("BADGE_001", &[&goal, CANARY]).await;
+    let session = text(&spoken, "/session_id");
+    misuse(&kiosk, &session).await;
+    let question = "q=perroquet%20turquoise%20Archibald";
+    kiosk
+        .get(&format!("/api/v1/sessions/{session}/recall?{question}"))
+        .await;
+    kiosk.get(&format!("/api/v1/nowhere/Archibald?{question}")).await;
+    let mut logs = Vec::new();
+    for arguments in [
+        ["recall", "BADGE_001", CANARY].as_slice(),
+        &["session", "show", &session],
+        &["fact", "list", "BADGE_001"],
+    ] {
+        let ended = program.run(arguments).await;
+        assert_eq!(ended.code, 0, "{ended:?}");
+        logs.push((arguments.join(" "), ended.stderr));
+    }
+    let (status, log) = server.stop(Signal::SIGTERM).await;
+    assert_eq!(status.code(), Some(0));
+    let log = log.so_far();
+    assert!(log.contains("/api/v1/sessions"), "requests are logged");
+    logs.push(("the server".to_owned(), log));
+    for (place, log) in logs {
+        assert_eq!(
+            traces(log.lines(), &["archibald", "perroquet"]),
+            [""; 0],
+            "{place}"
+        );
+    }
+}
+
+/// Requests that are refused, with words in them that must not be repeated.
+async fn misuse(kiosk: &Caller, session: &str) {
+    let path = format!("/api/v1/sessions/{session}/events");
+    let event = |extra: Value| {
+        let mut event = json!({"event_type": "user_transcript", "transcript": CANARY});
+        event
+            .as_object_mut()
+            .unwrap()
+            .extend(extra.as_object().unwrap().clone());
+        event
+    };
+    for bad in [
+        event(json!({"event_type": CANARY})),
+        event(json!({"confidence_score": 7})),
+        event(json!({"timestamp": CANARY})),
+        event(json!({"turn_number": CANARY})),
+        event(json!({"tool_args": {"said": format!("{CANARY}\0")}})),
+        json!(CANARY),
+        json!({"events": CANARY}),
+    ] {
+        let (status, answer) = kiosk.post(&path, &bad).await;
+        assert!(status.is_client_error(), "{status} {answer}");
+        assert!(
+            !answer.to_string().contains("Archibald"),
+            "the answer repeats it: {answer}"
+        );
+    }
+    let broken = format!("{{\"event_type\": \"user_transcript\", \"transcript\": \"{CANARY}\" oops");
+    for (kind, body) in [
+        ("application/json", broken.clone()),
+        ("application/x-ndjson", broken),
+        ("text/plain", CANARY.to_owned()),
+    ] {
+        let request = kiosk
+            .request(&path, &Value::Null)
+            .header(header::CONTENT_TYPE, kind)
+            .body(body);
+        let answer = request.send().await.unwrap();
+        assert!(answer.status().is_client_error(), "{kind}: {}", answer.status());
+        assert!(
+            !answer.text().await.unwrap().contains("Archibald"),
+            "{kind}: the answer repeats it"
+        );
+    }
+    let (status, answer) = kiosk.post("/api/v1/sessions", &json!({"badge_id": CANARY})).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert!(!answer.to_string().contains("Archibald"), "{answer}");
+}

@@ -1,0 +1,18 @@
+//! The built program `jarvis` from outside: commands, HTTP, signals, files.
+//!
+//! `make test` runs these. By hand: `cargo build -p jarvis`, then
+//! `cargo xtask with-postgres -- cargo nextest run -p tests-e2e`.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::print_stdout, reason = "the counts of the kills are worth reading")]
+
+mod cli;
+mod device;
+mod gyms;
+mod kills;
+mod latency;
+mod program;
+mod server;
+mod stored;
+mod story;
+mod up;
