@@ -48,9 +48,9 @@ pub fn summarise(
             key_topics,
         };
     }
-    let quoted: Vec<_> = chosen.iter().map(|quote| marked(quote, french)).collect();
+    let pieces: Vec<_> = chosen.iter().map(|quote| marked(quote, french)).collect();
     Summary {
-        text: format!("{intro}{}", quoted.join(" ")),
+        text: format!("{intro}{}", pieces.join(" ")),
         key_topics,
     }
 }

@@ -113,7 +113,9 @@ impl Scene<'_, '_> {
             .tokens
             .iter()
             .filter(|t| t.start >= span.start && t.end <= limit);
-        inside.last().map_or(span.clone(), |t| span.start..t.end)
+        inside
+            .max_by_key(|t| t.end)
+            .map_or(span.clone(), |t| span.start..t.end)
     }
 }
 

@@ -46,15 +46,15 @@ fn goal(scene: &Scene<'_, '_>, index: usize, lead_rule: &Rule, lead: &Match) -> 
         lead.tokens.end
     };
     let here = from..clause.tokens.end;
+    let refrains = refrains(scene, &here);
     let own = content(scene, &here).map(|c| (c, index));
-    let (content, last) = own
-        .or_else(|| content_after(scene, index))
-        .map_or((None, index), |(c, last)| (Some(c), last));
+    let told = own.or_else(|| content_after(scene, index)).filter(|_| !refrains);
+    let (content, last) = told.map_or((None, index), |(c, last)| (Some(c), last));
     let negated = wish_negation(scene, lead, clause, content.as_ref().map(|(_, hit)| hit));
     let still_true = match negated {
-        Negation::None => true,
-        Negation::NoLonger => false,
-        Negation::Not => return None,
+        Negation::Not if !refrains => return None,
+        Negation::NoLonger if !refrains => false,
+        _ => true,
     };
     let mut value = Map::new();
     let key = match &content {
@@ -78,6 +78,14 @@ fn goal(scene: &Scene<'_, '_>, index: usize, lead_rule: &Rule, lead: &Match) -> 
         confidence: scene.confidence(lead_rule.get("c"), clause),
         health: false,
         still_true,
+    })
+}
+
+/// "… de ne plus avoir mal": what is wished is an end, so that no word of it is a kind of goal.
+fn refrains(scene: &Scene<'_, '_>, words: &Range<usize>) -> bool {
+    words.clone().take(3).any(|i| {
+        let word = scene.reading.word(i);
+        word == "ne" && matches!(scene.reading.word(i + 1), "pas" | "plus" | "jamais")
     })
 }
 
@@ -121,9 +129,13 @@ fn wish_negation(scene: &Scene<'_, '_>, lead: &Match, clause: &Clause, content: 
         captures: Vec::new(),
     };
     let negation = scene.reading.negation(&window, clause);
-    let denied = around
-        .clone()
-        .any(|i| matches!(scene.reading.word(i), "n" | "ne"));
+    let given_up = around.clone().any(|i| {
+        scene.reading.word(i) == "plus" && matches!(scene.reading.word(i + 1), "envie" | "besoin" | "hate")
+    });
+    let denied = given_up
+        || around
+            .clone()
+            .any(|i| matches!(scene.reading.word(i), "n" | "ne"));
     if negation == Negation::NoLonger && !denied {
         Negation::None
     } else {

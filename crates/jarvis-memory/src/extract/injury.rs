@@ -1,5 +1,6 @@
 //! Health: what hurts, what was operated on, what the member must leave out, and what is over.
 
+use super::avoid::attach_avoidance;
 use super::dates;
 use super::found::{Found, Scene, put, put_number};
 use super::lexicon::{self, Section};
@@ -9,13 +10,11 @@ use super::reading::{Clause, Negation};
 use super::token::Token;
 use jarvis_core::Category;
 use serde_json::{Map, Value};
-use std::ops::Range;
 use std::sync::LazyLock;
 
 pub(super) static INJURY: LazyLock<Vec<Rule>> = LazyLock::new(|| rules(include_str!("rules/injury.rules")));
 pub(super) static RECOVERY: LazyLock<Vec<Rule>> =
     LazyLock::new(|| rules(include_str!("rules/recovery.rules")));
-pub(super) static AVOID: LazyLock<Vec<Rule>> = LazyLock::new(|| rules(include_str!("rules/avoid.rules")));
 
 /// Where a condition sits when the member does not say it.
 const USUAL_PLACE: &[(&str, &str)] = &[
@@ -147,6 +146,9 @@ fn push_recovery(
         let mut value = Map::new();
         put(&mut value, "kind", "pain");
         place.describe(&mut value);
+        if let Some(condition) = condition {
+            put(&mut value, "condition", condition);
+        }
         let key = if place.part.is_some() {
             format!("{what}_pain")
         } else {
@@ -174,6 +176,13 @@ fn troubles(scene: &Scene<'_, '_>, index: usize, found: &mut Vec<Found>) {
         };
         match negation {
             Negation::Not => {}
+            Negation::NoLonger if place.part.is_none() => {
+                let told = trouble(scene, index, rule, &hit, &place);
+                found.push(Found {
+                    still_true: false,
+                    ..told
+                });
+            }
             Negation::NoLonger => {
                 push_recovery(
                     scene,
@@ -185,11 +194,26 @@ fn troubles(scene: &Scene<'_, '_>, index: usize, found: &mut Vec<Found>) {
                 );
             }
             Negation::None => {
-                found.push(trouble(scene, index, rule, &hit, &place));
+                let told = trouble(scene, index, rule, &hit, &place);
+                found.extend(birth(&told));
+                found.push(told);
                 rest.start = more_places(scene, index, rule, &hit, found);
             }
         }
     }
+}
+
+/// A birth ends the pregnancy.
+fn birth(told: &Found) -> Option<Found> {
+    let mut value = Map::new();
+    put(&mut value, "kind", "pregnancy");
+    let over = Found {
+        key: "pregnancy".to_owned(),
+        value,
+        still_true: false,
+        ..told.clone()
+    };
+    (told.key == "postpartum").then_some(over)
 }
 
 /// Not supposed, not somebody else's, not over since long.
@@ -390,6 +414,7 @@ fn key(kind: &str, place: &Place, condition: Option<&str>, substance: Option<&st
         ("symptom", _) => format!("symptom_{}", condition.unwrap_or("unnamed")),
         ("allergy" | "medication", _) => format!("{kind}_{what}"),
         ("surgery", Some(place)) => format!("{place}_surgery"),
+        ("restriction", _) => "exercise_restriction".to_owned(),
         ("surgery", None) => "surgery".to_owned(),
         (_, Some(place)) => format!("{place}_pain"),
         (_, None) => format!("injury_{}", condition.unwrap_or("unnamed")),
@@ -434,105 +459,4 @@ fn since(scene: &Scene<'_, '_>, index: usize) -> Option<String> {
             .then(|| dates::since(scene.reading.words(&next.tokens), scene.today))
             .flatten()
     })
-}
-
-/// Exercises left out, clause by clause: index of the clause, canonical names.
-pub(crate) fn avoidance(scene: &Scene<'_, '_>) -> Vec<(usize, Vec<&'static str>)> {
-    let reading = scene.reading;
-    let mut found = Vec::new();
-    for (index, clause) in reading
-        .clauses
-        .iter()
-        .enumerate()
-        .filter(|(i, _)| reading.is_statement(*i))
-    {
-        let sentence_end = reading.sentences[clause.sentence].tokens.end;
-        let hit = AVOID.iter().find_map(|rule| {
-            let hit = rule.find(&reading.tokens, &clause.tokens)?;
-            scene.counts(&hit, clause).then_some(hit)
-        });
-        if let Some(hit) = hit {
-            let mut names: Vec<_> = hit.entry(Section::Exercise).into_iter().collect();
-            names.extend(listed(&reading.tokens, hit.tokens.end..sentence_end));
-            names.dedup();
-            found.push((index, names));
-        }
-    }
-    found
-}
-
-/// "… de squats, ni de fentes et pas de sauts": what follows in the same list.
-fn listed(tokens: &[Token], mut range: Range<usize>) -> Vec<&'static str> {
-    let idle = |w: &str| {
-        matches!(
-            w,
-            "et" | "ni"
-                | "ou"
-                | "de"
-                | "des"
-                | "les"
-                | "la"
-                | "le"
-                | "l"
-                | "du"
-                | "d"
-                | "and"
-                | "or"
-                | "no"
-                | "pas"
-                | "plus"
-                | "the"
-        )
-    };
-    let mut names = Vec::new();
-    while range.start < range.end {
-        if let Some((name, used)) = lexicon::lookup(Section::Exercise, &tokens[range.clone()]) {
-            names.push(name);
-            range.start += used;
-        } else if idle(&tokens[range.start].text) {
-            range.start += 1;
-        } else {
-            break;
-        }
-    }
-    names
-}
-
-/// Exercises to avoid belong to the injury told before them in the turn, or to the first one.
-fn attach_avoidance(scene: &Scene<'_, '_>, found: &mut [Found]) {
-    for (clause, names) in avoidance(scene) {
-        let injuries = || {
-            found
-                .iter()
-                .enumerate()
-                .filter(|(_, f)| f.category == Category::Injury && f.still_true)
-        };
-        let told = injuries()
-            .rfind(|(_, f)| f.clause <= clause)
-            .or_else(|| injuries().next())
-            .map(|(i, _)| i);
-        let Some(injury) = told.and_then(|i| found.get_mut(i)) else {
-            continue;
-        };
-        add_exercises(&mut injury.value, &names);
-        let own = injury.clause;
-        let clauses = &scene.reading.clauses;
-        if clauses[own].sentence == clauses[clause].sentence && own.abs_diff(clause) <= 2 {
-            injury.quote = scene.quote(own.min(clause), own.max(clause));
-        }
-    }
-}
-
-/// Adds names to `exercises_to_avoid`, each once.
-pub(crate) fn add_exercises(value: &mut Map<String, Value>, names: &[&str]) {
-    let list = value
-        .entry("exercises_to_avoid")
-        .or_insert_with(|| Value::Array(Vec::new()));
-    if let Value::Array(list) = list {
-        for name in names {
-            if !list.iter().any(|v| v == name) {
-                list.push(Value::from(*name));
-            }
-        }
-    }
 }

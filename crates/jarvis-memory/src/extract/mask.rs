@@ -1,6 +1,7 @@
 //! Leaving health out of a text before it is stored, for members who have not agreed to `health_memory`.
 
-use super::injury::{AVOID, INJURY, RECOVERY};
+use super::avoid::AVOID;
+use super::injury::{INJURY, RECOVERY};
 use super::lexicon::{self, Section};
 use super::pattern::{Rule, rules};
 use super::token::{Sentence, Token, sentences, tokenize};
@@ -68,6 +69,12 @@ pub fn mask_health(text: &str, _language: Language) -> Masked {
         .map(|(s, told)| *told || goes_on(&tokens, s))
         .collect();
     replace(text, &tokens, &sentences, &masked)
+}
+
+/// Whether any sentence of `text` tells health.
+pub(super) fn tells(text: &str) -> bool {
+    let tokens = tokenize(text);
+    sentences(text, &tokens).iter().any(|s| tells_health(&tokens, s))
 }
 
 fn replace(text: &str, tokens: &[Token], sentences: &[Sentence], masked: &[bool]) -> Masked {

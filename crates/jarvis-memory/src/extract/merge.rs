@@ -1,7 +1,7 @@
 //! One fact for each slot of a session: corrections replace, details add up.
 
+use super::avoid::{add_exercises, avoidance};
 use super::found::{Found, Scene, put, put_number};
-use super::injury::{add_exercises, avoidance};
 use super::lexicon::{self, Section};
 use super::number;
 use jarvis_core::{Category, FactDraft};
@@ -104,7 +104,8 @@ impl Session {
             return;
         }
         let amount = (0..tokens.len()).find_map(|i| {
-            let (value, used) = number::parse(&tokens[i..])?;
+            let refused = i > 0 && matches!(tokens[i - 1].text.as_str(), "pas" | "not");
+            let (value, used) = number::parse(&tokens[i..]).filter(|_| !refused)?;
             let unit = tokens.get(i + used).map_or("", |t| t.text.as_str());
             matches!(
                 unit,
@@ -254,4 +255,14 @@ pub fn retires(draft: &FactDraft, key: &str) -> bool {
         _ => true,
     };
     !draft.still_true && compatible && without_side(&draft.fact_key) == without_side(key)
+}
+
+/// Like [`retires`], and by name: "ma tendinite est guérie" ends an injury stored with that condition, wherever it sits.
+pub fn ends(draft: &FactDraft, key: &str, value: &Value) -> bool {
+    let named = draft
+        .fact_value
+        .get("condition")
+        .filter(|c| value.get("condition") == Some(*c));
+    let anywhere = draft.fact_value.get("location").is_none();
+    retires(draft, key) || (!draft.still_true && anywhere && named.is_some())
 }

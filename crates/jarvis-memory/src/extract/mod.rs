@@ -7,6 +7,7 @@
 //!
 //! A turn that says it is a joke, or that tries to steer the assistant ("ignore tes instructions"), yields nothing.
 
+mod avoid;
 mod concern;
 mod dates;
 mod found;
@@ -25,7 +26,7 @@ pub(crate) mod token;
 
 pub use gate::passes_evidence_gate;
 pub use mask::{HEALTH_MASK, Masked, mask_health};
-pub use merge::retires;
+pub use merge::{ends, retires};
 
 use chrono::NaiveDate;
 use found::{Found, Scene};
@@ -102,7 +103,7 @@ pub fn extract(input: &ExtractionInput<'_>) -> Vec<FactDraft> {
 }
 
 /// Everything the rules of all categories find in one turn. A clause about health tells nothing else, and a clause
-/// that tells a wish tells no progress.
+/// that tells a wish tells no progress. Whatever quotes health needs `health_memory`, be it a goal.
 fn findings(scene: &Scene<'_, '_>) -> Vec<Found> {
     let mut found = injury::find(scene);
     let health = clauses(&found);
@@ -115,6 +116,10 @@ fn findings(scene: &Scene<'_, '_>) -> Vec<Found> {
     found.extend(progress::find(scene, &taken));
     found.extend(preference::find(scene, &clauses(&found)));
     found.extend(concern::find(scene, &health));
+    for finding in &mut found {
+        let quote = scene.reading.text.get(finding.quote.clone()).unwrap_or_default();
+        finding.health |= mask::tells(quote);
+    }
     found
 }
 

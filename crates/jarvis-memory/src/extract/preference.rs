@@ -4,6 +4,7 @@ use super::found::{Found, Scene, put};
 use super::lexicon::{self, Section};
 use super::pattern::{Match, Rule, rules};
 use super::reading::{Clause, Negation};
+use super::token::Token;
 use jarvis_core::Category;
 use serde_json::Map;
 use std::sync::LazyLock;
@@ -15,8 +16,11 @@ static WHOLE: LazyLock<Vec<Rule>> = LazyLock::new(|| rules(include_str!("rules/p
 pub(crate) fn find(scene: &Scene<'_, '_>, taken: &[usize]) -> Vec<Found> {
     let clauses = scene.reading.clauses.iter().enumerate();
     let free = clauses.filter(|(i, _)| scene.reading.is_statement(*i) && !taken.contains(i));
-    free.filter_map(|(index, clause)| whole(scene, index, clause).or_else(|| led(scene, index, clause)))
-        .collect()
+    free.flat_map(|(index, clause)| match whole(scene, index, clause) {
+        Some(found) => vec![found],
+        None => led(scene, index, clause),
+    })
+    .collect()
 }
 
 fn whole(scene: &Scene<'_, '_>, index: usize, clause: &Clause) -> Option<Found> {
@@ -32,11 +36,9 @@ fn whole(scene: &Scene<'_, '_>, index: usize, clause: &Clause) -> Option<Found> 
     }
     let stance = rule.get("stance").unwrap_or("habit");
     let time = (subject == "training_time").then(|| times(scene, clause));
-    let detail = rule
-        .get("detail")
-        .map(str::to_owned)
-        .or(time)
-        .or_else(|| said(scene, &hit));
+    let without = scene.reading.negation(&hit, clause) != Negation::None;
+    let word = || said(scene, &hit).map(|word| if without { format!("no {word}") } else { word });
+    let detail = rule.get("detail").map(str::to_owned).or(time).or_else(word);
     let mut found = found(scene, index, (subject.to_owned(), stance, detail), rule);
     found.health = rule.get("health").is_some();
     Some(found)
@@ -61,19 +63,73 @@ fn times(scene: &Scene<'_, '_>, clause: &Clause) -> String {
 }
 
 /// A stance, then what it is about.
-fn led(scene: &Scene<'_, '_>, index: usize, clause: &Clause) -> Option<Found> {
-    let (rule, hit) = LEADS.iter().find_map(|rule| {
+fn led(scene: &Scene<'_, '_>, index: usize, clause: &Clause) -> Vec<Found> {
+    let lead = LEADS.iter().find_map(|rule| {
         let hit = rule.find(&scene.reading.tokens, &clause.tokens)?;
         scene.counts(&hit, clause).then_some((rule, hit))
-    })?;
-    let stance = stance(scene, rule, &hit, clause)?;
+    });
+    let Some((rule, hit)) = lead else {
+        return Vec::new();
+    };
+    let Some(stance) = stance(scene, rule, &hit, clause) else {
+        return Vec::new();
+    };
     let after = scene.reading.words(&(hit.tokens.end..clause.tokens.end));
     let before = scene.reading.words(&(clause.tokens.start..hit.tokens.start));
+    if is_about_a_situation(after) {
+        return Vec::new();
+    }
     let topic = subject(after)
         .or_else(|| subject(before))
-        .or_else(|| earlier_topic(scene, index, after.is_empty()))?;
-    let detail = (topic == "training_time").then(|| times(scene, clause));
-    Some(found(scene, index, (topic.to_owned(), stance, detail), rule))
+        .or_else(|| earlier_topic(scene, index, after.is_empty()));
+    let more = further(after).into_iter().filter(|more| Some(*more) != topic);
+    let topics = topic.into_iter().chain(more);
+    topics
+        .map(|topic| {
+            let detail = (topic == "training_time").then(|| times(scene, clause));
+            found(scene, index, (topic.to_owned(), stance, detail), rule)
+        })
+        .collect()
+}
+
+/// "j'aime pas quand …", "I hate waiting for …": what is named further on is not what is disliked.
+fn is_about_a_situation(words: &[Token]) -> bool {
+    let opening = words.iter().take(3);
+    opening.into_iter().any(|t| {
+        matches!(
+            t.text.as_str(),
+            "quand" | "when" | "waiting" | "attendre" | "que" | "qu" | "how" | "comment"
+        )
+    })
+}
+
+/// "les burpees ni les fentes": what follows the first topic in the same list.
+fn further(words: &[Token]) -> Vec<&'static str> {
+    let mut found = Vec::new();
+    let Some((_, at, used)) = lexicon::first_in(Section::Subject, words) else {
+        return found;
+    };
+    let mut next = at + used;
+    let mut linked = false;
+    while next < words.len() {
+        if let Some((topic, used)) = lexicon::lookup(Section::Subject, &words[next..]) {
+            if !linked {
+                break;
+            }
+            found.push(topic);
+            next += used;
+            linked = false;
+        } else if matches!(
+            words[next].text.as_str(),
+            "et" | "ni" | "and" | "or" | "nor" | "le" | "la" | "les" | "l" | "the"
+        ) {
+            linked = true;
+            next += 1;
+        } else {
+            break;
+        }
+    }
+    found
 }
 
 /// "Le rameur, j'adore": the topic stands in the clause before.
@@ -84,7 +140,7 @@ fn earlier_topic(scene: &Scene<'_, '_>, index: usize, bare: bool) -> Option<&'st
         .flatten()
 }
 
-fn subject(words: &[super::token::Token]) -> Option<&'static str> {
+fn subject(words: &[Token]) -> Option<&'static str> {
     let topic = lexicon::first_in(Section::Subject, words);
     let time = lexicon::first_in(Section::Time, words);
     match (topic, time) {
@@ -100,6 +156,10 @@ fn stance(scene: &Scene<'_, '_>, rule: &Rule, hit: &Match, clause: &Clause) -> O
     let said = rule.get("stance")?;
     if said == "dislike" {
         return Some(said);
+    }
+    // "j'aime plus courir" is heard for both "je n'aime plus" and "j'aime davantage".
+    if scene.reading.word(hit.tokens.end) == "plus" {
+        return None;
     }
     match scene.reading.negation(hit, clause) {
         Negation::None => Some(said),

@@ -276,7 +276,7 @@ impl<'a> Reading<'a> {
         denied
             || matches!(
                 self.word(index + 1),
-                "mal" | "aucune" | "aucun" | "jamais" | "douleur" | "douleurs" | "de" | "d"
+                "mal" | "enceinte" | "aucune" | "aucun" | "jamais" | "douleur" | "douleurs" | "de" | "d"
             )
     }
 
@@ -390,7 +390,8 @@ fn opens_clause(tokens: &[Token], start: usize, at: usize, end: usize) -> bool {
         ""
     };
     if tokens[at].gap == Gap::Soft {
-        return !(matches!(word, "c" | "est") && is_topic(tokens, start, at));
+        let heading = at - start <= 3 || matches!(word, "c" | "est");
+        return !(heading && is_topic(tokens, start, at));
     }
     if CONJUNCTIONS.contains(&word) {
         let noun = word == "but" && is_determiner(&tokens[at - 1].text);

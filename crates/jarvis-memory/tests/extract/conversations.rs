@@ -3,7 +3,7 @@
 use super::{facts, said, turn};
 use jarvis_core::{Category, FactDraft, Language};
 use jarvis_memory::extract::{
-    ExtractionInput, Speaker, Turn, extract, mask_health, passes_evidence_gate, retires,
+    ExtractionInput, Speaker, Turn, ends, extract, mask_health, passes_evidence_gate, retires,
 };
 use serde_json::{Value, json};
 
@@ -196,6 +196,10 @@ fn a_recovery_without_a_side_ends_the_pain_on_either_side_and_no_other() {
     let left = facts(&said(&["Je n'ai plus mal au genou gauche"]));
     let over = left.iter().find(|f| !f.still_true).unwrap();
     assert!(!retires(over, "knee_right_pain") && retires(over, "knee_left_pain"));
+    let healed = facts(&said(&["Ma tendinite est guérie"]));
+    let over = healed.iter().find(|f| !f.still_true).unwrap();
+    assert!(ends(over, "elbow_pain", &json!({"condition": "tendinitis"})));
+    assert!(!ends(over, "elbow_pain", &json!({"condition": "sprain"})));
 }
 
 #[test]
