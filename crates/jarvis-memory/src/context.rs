@@ -5,10 +5,10 @@ use crate::{Memory, MemoryError};
 use chrono::{DateTime, NaiveDate, Utc};
 use jarvis_core::{Category, ConsentSet, Fact, GymId, Language, MemberId, Purpose, Scope};
 use jarvis_db::ScopedTx;
+use jarvis_db::queries::consent;
 use jarvis_db::queries::fact::{self, FactFilter};
 use jarvis_db::queries::member::{self, Member};
-use jarvis_db::queries::summary::{self, Match};
-use jarvis_db::queries::consent;
+use jarvis_db::queries::summary;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -109,7 +109,10 @@ pub(crate) async fn read(
     let last = summary::list_newest(tx, gym, member.id, 1).await?;
     let last = last
         .into_iter()
-        .map(|s| KnownConversation { date: s.created_at.date_naive(), summary: s.summary_text })
+        .map(|s| KnownConversation {
+            date: member.day_of(s.created_at),
+            summary: s.summary_text,
+        })
         .collect();
     Ok(Known { facts, last })
 }
@@ -131,7 +134,10 @@ pub(crate) async fn complete(
         let mut tx = memory.db.begin(&scope).await?;
         let count = i32::try_from(MAX_MEMORIES).unwrap_or(i32::MAX);
         let near = summary::match_embedding(&mut tx, member.id, vector, DEFAULT_THRESHOLD, count).await?;
-        memories.extend(near.into_iter().map(KnownConversation::from));
+        memories.extend(near.into_iter().map(|m| KnownConversation {
+            date: member.day_of(m.created_at),
+            summary: m.summary_text,
+        }));
     }
     memories.truncate(MAX_MEMORIES + 1);
     dedup(&mut memories);
@@ -147,18 +153,16 @@ pub async fn preview(
 ) -> Result<Option<Context>, MemoryError> {
     let now = memory.clock.now();
     let mut tx = memory.db.begin(&scope).await?;
-    let Some(member) = member::find(&mut tx, member).await? else { return Ok(None) };
+    let Some(member) = member::find(&mut tx, member).await? else {
+        return Ok(None);
+    };
     let consents = consent::in_force(&mut tx, member.gym_id, member.id).await?;
     let known = read(&mut tx, member.gym_id, &member, &consents, now).await?;
     tx.commit().await?;
     let language = member.language;
-    complete(memory, scope, &member, &consents, language, known).await.map(Some)
-}
-
-impl From<Match> for KnownConversation {
-    fn from(m: Match) -> Self {
-        Self { date: m.created_at.date_naive(), summary: m.summary_text }
-    }
+    complete(memory, scope, &member, &consents, language, known)
+        .await
+        .map(Some)
 }
 
 fn dedup(memories: &mut Vec<KnownConversation>) {
@@ -188,7 +192,7 @@ fn build(
         .iter()
         .filter(|f| health || f.category != Category::Injury)
         .filter(|f| f.verified || f.category != Category::Injury)
-        .map(KnownFact::from)
+        .map(|f| known(f, member))
         .collect();
     let mut notes = Vec::new();
     if !consents.allows(Purpose::Memory) {
@@ -204,9 +208,15 @@ fn build(
         fitness_level: member.fitness_level.clone(),
         primary_goals: member.primary_goals.clone(),
         member_since: member.member_since,
-        last_visit: member.last_visit.map(|v| v.date_naive()),
+        last_visit: member.last_visit.map(|v| member.day_of(v)),
     };
-    let mut context = Context { member: who, facts, memories, notes, prompt: String::new() };
+    let mut context = Context {
+        member: who,
+        facts,
+        memories,
+        notes,
+        prompt: String::new(),
+    };
     loop {
         context.prompt = prompt(&context);
         if estimated_tokens(&context.prompt) <= MAX_TOKENS || !drop_least(&mut context) {
@@ -215,16 +225,14 @@ fn build(
     }
 }
 
-impl From<&Fact> for KnownFact {
-    fn from(f: &Fact) -> Self {
-        Self {
-            category: f.category,
-            fact_key: f.fact_key.clone(),
-            fact_value: f.fact_value.clone(),
-            source_quote: f.source_quote.clone(),
-            confidence: f.confidence,
-            said_on: f.last_confirmed_at.unwrap_or(f.updated_at).date_naive(),
-        }
+fn known(fact: &Fact, member: &Member) -> KnownFact {
+    KnownFact {
+        category: fact.category,
+        fact_key: fact.fact_key.clone(),
+        fact_value: fact.fact_value.clone(),
+        source_quote: fact.source_quote.clone(),
+        confidence: fact.confidence,
+        said_on: member.day_of(fact.last_confirmed_at.unwrap_or(fact.updated_at)),
     }
 }
 
@@ -256,7 +264,11 @@ fn prompt(context: &Context) -> String {
         facts: &'a [KnownFact],
         memories: &'a [KnownConversation],
     }
-    let data = Data { member: &context.member, facts: &context.facts, memories: &context.memories };
+    let data = Data {
+        member: &context.member,
+        facts: &context.facts,
+        memories: &context.memories,
+    };
     let json = serde_json::to_string(&data).expect("a context has text keys only, so it serialises");
     let instruction = match context.member.language.message_language() {
         Language::Fr => INSTRUCTION_FR,

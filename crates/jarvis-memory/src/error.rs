@@ -36,7 +36,10 @@ impl MemoryError {
 
     /// A refusal that says what it is about.
     pub fn refused_because(code: ErrorCode, detail: impl Into<String>) -> Self {
-        Self::Refused { code, detail: Some(detail.into()) }
+        Self::Refused {
+            code,
+            detail: Some(detail.into()),
+        }
     }
 
     /// The public code.
@@ -46,6 +49,17 @@ impl MemoryError {
             Self::Db(error) if error.is_transient() => ErrorCode::DatabaseUnavailable,
             Self::Db(_) | Self::Embedding(_) | Self::Changed | Self::Bug(_) => ErrorCode::Internal,
         }
+    }
+
+    /// The error with its causes, for an operator. It names tables, constraints and codes, never what was said.
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = std::error::Error::source(self);
+        while let Some(cause) = source {
+            text = format!("{text}: {cause}");
+            source = cause.source();
+        }
+        text
     }
 
     /// What it is about, for the caller.
@@ -59,7 +73,9 @@ impl MemoryError {
 
 impl From<DbError> for MemoryError {
     fn from(error: DbError) -> Self {
-        let DbError::Refused { code, detail, .. } = &error else { return Self::Db(error) };
+        let DbError::Refused { code, detail, .. } = &error else {
+            return Self::Db(error);
+        };
         let code = match code.as_str() {
             "JC001" => ErrorCode::ConsentRequired,
             "JS001" | "JS002" => ErrorCode::SessionNotFound,
@@ -67,6 +83,9 @@ impl From<DbError> for MemoryError {
             "JF001" => ErrorCode::FactValueInvalid,
             _ => return Self::Db(error),
         };
-        Self::Refused { code, detail: detail.clone() }
+        Self::Refused {
+            code,
+            detail: detail.clone(),
+        }
     }
 }

@@ -53,7 +53,10 @@ pub(crate) async fn enqueue_processing(
     session: &SessionId,
     now: DateTime<Utc>,
 ) -> Result<(), MemoryError> {
-    let job = ProcessSession { gym, session: session.clone() };
+    let job = ProcessSession {
+        gym,
+        session: session.clone(),
+    };
     let job = NewJob::of(&job).map_err(|_| MemoryError::Bug("a job's ids did not serialise"))?;
     enqueue(tx, &job, now).await.map_err(DbError::from)?;
     Ok(())
@@ -61,21 +64,15 @@ pub(crate) async fn enqueue_processing(
 
 /// Runs [`ProcessSession`].
 pub async fn run_process_session(memory: &Memory, job: ProcessSession) -> Result<(), JobError> {
-    process::process_session(memory, job.gym, &job.session).await.map_err(as_job_error)
+    process::process_session(memory, job.gym, &job.session)
+        .await
+        .map_err(|e| JobError::retry(e.chain()))
 }
 
 /// Runs [`SweepOrphans`].
 pub async fn run_sweep_orphans(memory: &Memory, _job: SweepOrphans) -> Result<(), JobError> {
-    orphans::sweep(memory).await.map(drop).map_err(as_job_error)
-}
-
-fn as_job_error(error: MemoryError) -> JobError {
-    // The chain names tables, constraints and codes; it never holds a row or a word that was said.
-    let mut reason = error.to_string();
-    let mut source = std::error::Error::source(&error);
-    while let Some(cause) = source {
-        reason = format!("{reason}: {cause}");
-        source = cause.source();
-    }
-    JobError::retry(reason)
+    orphans::sweep(memory)
+        .await
+        .map(drop)
+        .map_err(|e| JobError::retry(e.chain()))
 }

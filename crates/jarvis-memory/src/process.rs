@@ -5,15 +5,15 @@ use crate::{Memory, MemoryError, sentiment, summary};
 use chrono::{DateTime, Utc};
 use jarvis_core::embedding::UNKNOWN_MODEL;
 use jarvis_core::{
-    Actor, ConsentSet, EventType, Fact, FactDraft, FactId, GymId, Purpose, Scope, SessionId,
-    SessionState, SummaryId,
+    Actor, ConsentSet, EventType, Fact, FactDraft, FactId, GymId, Purpose, Scope, SessionId, SessionState,
+    SummaryId,
 };
+use jarvis_db::queries::consent;
 use jarvis_db::queries::event::{self, TranscriptRow};
 use jarvis_db::queries::fact::{self, FactFilter, NewFact};
 use jarvis_db::queries::member::{self, Member};
 use jarvis_db::queries::session::{self, Outcome, Session};
 use jarvis_db::queries::summary::NewSummary;
-use jarvis_db::queries::{consent, gym};
 use jarvis_db::{DbError, ScopedTx};
 
 /// Tries after which a session ends `failed`. Crashes count: a try is counted before it starts.
@@ -43,7 +43,7 @@ pub async fn process_session(memory: &Memory, gym: GymId, id: &SessionId) -> Res
     if let Err(error) = &result {
         let give_up = (attempts >= MAX_ATTEMPTS).then_some("attempts_exhausted");
         let mut tx = memory.db.begin(&scope).await?;
-        session::note_failure(&mut tx, gym, id, &describe(error), give_up).await?;
+        session::note_failure(&mut tx, gym, id, &error.chain(), give_up).await?;
         tx.commit().await?;
         if give_up.is_some() {
             return Ok(());
@@ -52,20 +52,11 @@ pub async fn process_session(memory: &Memory, gym: GymId, id: &SessionId) -> Res
     result
 }
 
-/// The chain of an error. Our errors name tables, constraints and codes; they never hold what was said.
-fn describe(error: &MemoryError) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
-}
-
 async fn try_process(memory: &Memory, gym: GymId, scope: &Scope, id: &SessionId) -> Result<(), MemoryError> {
     let mut tx = memory.db.begin(scope).await?;
-    let Some(material) = read_material(&mut tx, gym, id).await? else { return Ok(()) };
+    let Some(material) = read_material(&mut tx, gym, id).await? else {
+        return Ok(());
+    };
     tx.commit().await?;
     let now = memory.clock.now();
     let plan = match reason_for_nothing(&material) {
@@ -81,7 +72,6 @@ struct Material {
     member: Member,
     consents: ConsentSet,
     turns: Vec<Turn>,
-    timezone: String,
 }
 
 async fn read_material(
@@ -89,25 +79,44 @@ async fn read_material(
     gym: GymId,
     id: &SessionId,
 ) -> Result<Option<Material>, MemoryError> {
-    let Some(session) = session::find(tx, id).await? else { return Ok(None) };
-    let member = member::find(tx, session.member_id).await?.ok_or(DbError::NotFound)?;
+    let Some(session) = session::find(tx, id).await? else {
+        return Ok(None);
+    };
+    let member = member::find(tx, session.member_id)
+        .await?
+        .ok_or(DbError::NotFound)?;
     let consents = consent::in_force(tx, gym, member.id).await?;
-    let turns = event::list_transcript(tx, gym, id).await?.into_iter().map(turn).collect();
-    let timezone = gym::list(tx).await?.into_iter().find(|g| g.id == gym).map(|g| g.timezone);
-    let timezone = timezone.unwrap_or_else(|| "Europe/Paris".to_owned());
-    Ok(Some(Material { session, member, consents, turns, timezone }))
+    let turns = event::list_transcript(tx, gym, id)
+        .await?
+        .into_iter()
+        .map(turn)
+        .collect();
+    Ok(Some(Material {
+        session,
+        member,
+        consents,
+        turns,
+    }))
 }
 
 fn turn(row: TranscriptRow) -> Turn {
-    let speaker = if row.event_type == EventType::UserTranscript { Speaker::Member } else { Speaker::Assistant };
-    Turn { speaker, text: row.transcript, confidence: row.confidence_score, event_id: Some(row.id) }
+    let speaker = if row.event_type == EventType::UserTranscript {
+        Speaker::Member
+    } else {
+        Speaker::Assistant
+    };
+    Turn {
+        speaker,
+        text: row.transcript,
+        confidence: row.confidence_score,
+        event_id: Some(row.id),
+    }
 }
 
 impl Material {
     /// The day of the session in the gym's zone: what "hier" and "depuis janvier" are relative to.
     fn session_date(&self) -> chrono::NaiveDate {
-        let zone: chrono_tz::Tz = self.timezone.parse().unwrap_or(chrono_tz::Europe::Paris);
-        self.session.started_at.with_timezone(&zone).date_naive()
+        self.member.day_of(self.session.started_at)
     }
 
     fn duration_seconds(&self) -> Option<i32> {
@@ -133,7 +142,9 @@ fn reason_for_nothing(material: &Material) -> Option<&'static str> {
 
 /// Whether anything is left of a turn beside masks and punctuation.
 fn has_words(text: &str) -> bool {
-    text.replace(extract::HEALTH_MASK, "").chars().any(char::is_alphanumeric)
+    text.replace(extract::HEALTH_MASK, "")
+        .chars()
+        .any(char::is_alphanumeric)
 }
 
 /// What a session is turned into before anything is written.
@@ -153,8 +164,11 @@ enum Plan {
 
 async fn digest(memory: &Memory, material: &Material) -> Result<Digest, MemoryError> {
     let language = material.session.language;
-    let input =
-        ExtractionInput { turns: &material.turns, language, session_date: material.session_date() };
+    let input = ExtractionInput {
+        turns: &material.turns,
+        language,
+        session_date: material.session_date(),
+    };
     let (kept, rejected): (Vec<_>, Vec<_>) = extract::extract(&input)
         .into_iter()
         .filter(|d| !d.health || material.consents.allows(Purpose::HealthMemory))
@@ -163,7 +177,14 @@ async fn digest(memory: &Memory, material: &Material) -> Result<Digest, MemoryEr
     let summary = summary::summarise(&material.turns, &kept, &material.member.first_name, language);
     let embedding = memory.embedder.passage(&summary.text).await?;
     let rejected = i32::try_from(rejected.len()).unwrap_or(i32::MAX);
-    Ok(Digest { drafts: kept, rejected, summary, sentiment, sentiment_score, embedding })
+    Ok(Digest {
+        drafts: kept,
+        rejected,
+        summary,
+        sentiment,
+        sentiment_score,
+        embedding,
+    })
 }
 
 /// Writes everything in one transaction. The session's row is locked, so two workers never both write it; when
@@ -178,7 +199,9 @@ async fn store(
     let (gym, id) = (material.session.gym_id, &material.session.session_id);
     let mut tx = memory.db.begin(scope).await?;
     let current = session::find_for_update(&mut tx, gym, id).await?;
-    let Some(current) = current.filter(|s| s.state == SessionState::Closing) else { return Ok(()) };
+    let Some(current) = current.filter(|s| s.state == SessionState::Closing) else {
+        return Ok(());
+    };
     let turns = event::list_transcript(&mut tx, gym, id).await?.len();
     let consents = consent::in_force(&mut tx, gym, material.member.id).await?;
     if turns != material.turns.len() || consents != material.consents {
@@ -202,7 +225,14 @@ async fn store(
         notes.push(note::FACTS_REJECTED.to_owned());
     }
     let extractor = extract::EXTRACTOR;
-    let outcome = Outcome { state, reason, notes: &notes, facts_rejected: rejected, extractor, at: now };
+    let outcome = Outcome {
+        state,
+        reason,
+        notes: &notes,
+        facts_rejected: rejected,
+        extractor,
+        at: now,
+    };
     session::finish(&mut tx, gym, id, &outcome).await?;
     tx.commit().await?;
     Ok(())

@@ -32,10 +32,22 @@ pub struct Global {
     #[arg(long, global = true)]
     pub json: bool,
     /// Your PostgreSQL, as postgres://user:password@host/database. Without it, commands talk to the database of a running `jarvis up` or `jarvis demo`
-    #[arg(long, global = true, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    #[arg(
+        long,
+        global = true,
+        env = "DATABASE_URL",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
     pub database_url: Option<SecretString>,
     /// The same database as its owner, for migrations and accounts; DATABASE_URL when absent
-    #[arg(long, global = true, env = "JARVIS_ADMIN_DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    #[arg(
+        long,
+        global = true,
+        env = "JARVIS_ADMIN_DATABASE_URL",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
     pub admin_database_url: Option<SecretString>,
     /// Where the embedded PostgreSQL and the signing key live [default: /var/lib/jarvis as root, else ~/.local/share/jarvis]
     #[arg(long, global = true, env = "JARVIS_DATA_DIR", value_name = "DIR")]
@@ -90,4 +102,11 @@ pub enum Command {
     Token(commands::token::Command),
     /// Check on live data that nothing was lost; exit code 3 on a finding
     Doctor(commands::doctor::Arguments),
+}
+
+impl Command {
+    /// Whether the command is a server whose log somebody reads. The demo is not: it tells a story.
+    pub fn serves(&self) -> bool {
+        matches!(self, Self::Up(_) | Self::Serve(_) | Self::Worker(_))
+    }
 }

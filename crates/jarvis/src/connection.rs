@@ -29,7 +29,10 @@ pub fn data_dir(global: &Global) -> anyhow::Result<PathBuf> {
 pub fn urls(global: &Global) -> anyhow::Result<Urls> {
     if let Some(url) = &global.database_url {
         let admin = global.admin_database_url.clone().unwrap_or_else(|| url.clone());
-        return Ok(Urls { admin, login: url.clone() });
+        return Ok(Urls {
+            admin,
+            login: url.clone(),
+        });
     }
     if let Some((_, urls)) = running(global)? {
         return Ok(urls);
@@ -46,7 +49,13 @@ fn running(global: &Global) -> anyhow::Result<Option<(PathBuf, Urls)>> {
     let base = data_dir(global)?;
     for dir in [base.clone(), base.join("demo")] {
         if let Some(found) = embedded::running(&dir)? {
-            return Ok(Some((dir, Urls { admin: found.admin_url, login: found.login_url })));
+            return Ok(Some((
+                dir,
+                Urls {
+                    admin: found.admin_url,
+                    login: found.login_url,
+                },
+            )));
         }
     }
     Ok(None)
@@ -95,7 +104,11 @@ pub async fn desk(global: &Global, gym: Option<&str>) -> anyhow::Result<GymDesk>
         }
         None => only_gym(&db).await?,
     };
-    Ok(GymDesk { db, gym, scope: Scope::gym(gym, Actor::Operator) })
+    Ok(GymDesk {
+        db,
+        gym,
+        scope: Scope::gym(gym, Actor::Operator),
+    })
 }
 
 async fn only_gym(db: &Db) -> anyhow::Result<GymId> {
@@ -120,7 +133,9 @@ pub async fn find_member(desk: &GymDesk, id_or_badge: &str) -> anyhow::Result<Me
         Err(_) => member::find_by_badge(&mut tx, desk.gym, id_or_badge).await?,
     };
     let found = found.ok_or_else(|| {
-        WrongUse(format!("this gym has no member with id or badge `{id_or_badge}`; see `jarvis member list`"))
+        WrongUse(format!(
+            "this gym has no member with id or badge `{id_or_badge}`; see `jarvis member list`"
+        ))
     })?;
     Ok(found.id)
 }

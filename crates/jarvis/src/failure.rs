@@ -49,7 +49,11 @@ pub fn report(output: &Output, error: &anyhow::Error) -> ExitCode {
                 | MigrationError::DataLoss { .. }
         )
     });
-    if refused || error.is::<WrongUse>() { ExitCode::from(2) } else { ExitCode::FAILURE }
+    if refused || error.is::<WrongUse>() {
+        ExitCode::from(2)
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 fn hint_of(error: &anyhow::Error) -> Option<String> {
@@ -63,6 +67,8 @@ fn hint_of(error: &anyhow::Error) -> Option<String> {
         if let Some(e) = cause.downcast_ref::<jarvis_db::embedded::EmbeddedError>() {
             return e.hint();
         }
-        cause.downcast_ref::<jarvis_db::DbError>().and_then(|e| e.hint().map(str::to_owned))
+        cause
+            .downcast_ref::<jarvis_db::DbError>()
+            .and_then(|e| e.hint().map(str::to_owned))
     })
 }

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = cli::Cli::parse();
-    output::init_tracing(cli.global.log.as_deref());
+    output::init_tracing(cli.global.log.as_deref(), cli.command.serves());
     let output = output::Output::new(cli.global.json);
     match commands::run(cli, &output).await {
         Ok(code) => code.into(),

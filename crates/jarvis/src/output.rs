@@ -3,6 +3,7 @@
 use comfy_table::{ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+use std::io::IsTerminal as _;
 use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 
@@ -44,7 +45,9 @@ impl Output {
     /// What went wrong: cause by cause, then the way out. With `--json`, one object on standard error.
     pub fn error(self, causes: &[String], hint: Option<&str>) {
         if self.json {
-            let (error, causes) = causes.split_first().map_or(("", &[][..]), |(e, c)| (e.as_str(), c));
+            let (error, causes) = causes
+                .split_first()
+                .map_or(("", &[][..]), |(e, c)| (e.as_str(), c));
             self.talk(&serde_json::json!({"error": error, "causes": causes, "hint": hint}).to_string());
             return;
         }
@@ -66,8 +69,11 @@ impl Output {
 
     /// Shows that something takes a while.
     pub fn spinner(self, text: &str) -> ProgressBar {
-        let style = ProgressStyle::with_template("{spinner} {msg} ({elapsed})").expect("the template is valid");
-        let bar = ProgressBar::new_spinner().with_style(style).with_message(text.to_owned());
+        let style =
+            ProgressStyle::with_template("{spinner} {msg} ({elapsed})").expect("the template is valid");
+        let bar = ProgressBar::new_spinner()
+            .with_style(style)
+            .with_message(text.to_owned());
         bar.enable_steady_tick(Duration::from_millis(120));
         bar
     }
@@ -76,19 +82,34 @@ impl Output {
 /// A table for people.
 pub fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(header.map(str::to_uppercase));
     let mut empty = true;
     for row in rows {
         table.add_row(row);
         empty = false;
     }
-    if empty { "(none)".to_owned() } else { table.trim_fmt() }
+    if empty {
+        "(none)".to_owned()
+    } else {
+        table.trim_fmt()
+    }
 }
 
-/// Logs go to standard error. `filter` is in the form of `RUST_LOG`; quiet by default, so that a command's talk
-/// can be read.
-pub fn init_tracing(filter: Option<&str>) {
-    let filter = filter.map_or_else(|| EnvFilter::new("warn,jarvis=info"), EnvFilter::new);
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+/// Logs go to standard error. `filter` is in the form of `RUST_LOG`. What serves logs every request and job; other
+/// commands are quiet, so that their talk can be read.
+pub fn init_tracing(filter: Option<&str>, serves: bool) {
+    let default = if serves {
+        "warn,jarvis=info,jarvis_api=info,jarvis_jobs=info,jarvis_memory=info"
+    } else {
+        "warn"
+    };
+    let filter = EnvFilter::new(filter.unwrap_or(default));
+    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    logs.with_target(false).with_ansi(colour).init();
 }

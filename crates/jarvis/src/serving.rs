@@ -53,7 +53,9 @@ pub async fn start(settings: &Settings) -> anyhow::Result<Serving> {
     let stop = CancellationToken::new();
     let readiness = Readiness::new();
     let worker = if settings.work {
-        Some(tokio::spawn(wiring::runner(&memory, &readiness)?.run(stop.clone())))
+        Some(tokio::spawn(
+            wiring::runner(&memory, &readiness)?.run(stop.clone()),
+        ))
     } else {
         None
     };
@@ -61,10 +63,19 @@ pub async fn start(settings: &Settings) -> anyhow::Result<Serving> {
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     let told = stop.clone();
     let http = tokio::spawn(async move {
-        axum::serve(listener, service).with_graceful_shutdown(async move { told.cancelled().await }).await
+        axum::serve(listener, service)
+            .with_graceful_shutdown(async move { told.cancelled().await })
+            .await
     });
     tracing::info!(%address, work = settings.work, "serving");
-    Ok(Serving { address, memory, tokens, stop, http, worker })
+    Ok(Serving {
+        address,
+        memory,
+        tokens,
+        stop,
+        http,
+        worker,
+    })
 }
 
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
@@ -98,7 +109,9 @@ impl Serving {
         self.stop.cancel();
         let abort = self.http.abort_handle();
         match tokio::time::timeout(GRACE, self.http).await {
-            Ok(ended) => ended.context("the server panicked")?.context("the server ended")?,
+            Ok(ended) => ended
+                .context("the server panicked")?
+                .context("the server ended")?,
             Err(_) => abort.abort(),
         }
         if let Some(worker) = self.worker {

@@ -20,7 +20,8 @@ pub fn load_or_create(path: &Path) -> anyhow::Result<Tokens> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => create(path)?,
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
     };
-    Tokens::from_pem(&pem, wiring::clock()).with_context(|| format!("{} holds no usable ES256 key", path.display()))
+    Tokens::from_pem(&pem, wiring::clock())
+        .with_context(|| format!("{} holds no usable ES256 key", path.display()))
 }
 
 fn create(path: &Path) -> anyhow::Result<SecretString> {

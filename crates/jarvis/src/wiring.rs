@@ -23,7 +23,11 @@ pub fn clock() -> SharedClock {
 
 /// Memory on this database, with the local model when its weights are there.
 pub async fn memory(db: Db) -> Memory {
-    Memory { db, clock: clock(), embedder: embedder().await }
+    Memory {
+        db,
+        clock: clock(),
+        embedder: embedder().await,
+    }
 }
 
 async fn embedder() -> Embedder {
@@ -72,7 +76,11 @@ impl Connect for QueueConnection {
 /// The worker with every kind of job.
 pub fn runner(memory: &Memory, readiness: &Readiness) -> anyhow::Result<Runner<QueueConnection>> {
     let clock = memory.clock.clone();
-    let queue = QueueConnection { db: memory.db.clone(), clock: clock.clone(), readiness: readiness.clone() };
+    let queue = QueueConnection {
+        db: memory.db.clone(),
+        clock: clock.clone(),
+        readiness: readiness.clone(),
+    };
     let (process, sweep) = (memory.clone(), memory.clone());
     let runner = Runner::builder(queue, Arc::new(move || clock.now()))
         .register(move |_, job: ProcessSession| {
@@ -94,7 +102,9 @@ pub fn runner(memory: &Memory, readiness: &Readiness) -> anyhow::Result<Runner<Q
 fn lease() -> anyhow::Result<Duration> {
     match std::env::var("JARVIS_JOB_LEASE_SECONDS") {
         Ok(seconds) => {
-            let seconds = seconds.parse().context("JARVIS_JOB_LEASE_SECONDS is no whole number of seconds")?;
+            let seconds = seconds
+                .parse()
+                .context("JARVIS_JOB_LEASE_SECONDS is no whole number of seconds")?;
             Ok(Duration::from_secs(seconds))
         }
         Err(_) => Ok(Duration::from_mins(1)),

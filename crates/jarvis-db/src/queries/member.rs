@@ -36,10 +36,20 @@ pub struct Member {
     pub last_visit: Option<DateTime<Utc>>,
     /// How many physical presences.
     pub total_visits: i32,
+    /// IANA time zone of their gym.
+    pub timezone: String,
     /// Whether the membership is in force.
     pub is_active: bool,
     /// Whether the member may talk to the assistant.
     pub can_use_jarvis: bool,
+}
+
+impl Member {
+    /// The day of an instant in the time zone of their gym.
+    pub fn day_of(&self, at: DateTime<Utc>) -> NaiveDate {
+        let zone: chrono_tz::Tz = self.timezone.parse().unwrap_or(chrono_tz::Europe::Paris);
+        at.with_timezone(&zone).date_naive()
+    }
 }
 
 struct Row {
@@ -57,6 +67,7 @@ struct Row {
     member_since: NaiveDate,
     last_visit: Option<DateTime<Utc>>,
     total_visits: i32,
+    timezone: Option<String>,
     is_active: Option<bool>,
     can_use_jarvis: bool,
 }
@@ -78,6 +89,7 @@ impl From<Row> for Member {
             member_since: r.member_since,
             last_visit: r.last_visit,
             total_visits: r.total_visits,
+            timezone: r.timezone.unwrap_or_else(|| "Europe/Paris".to_owned()),
             is_active: r.is_active.unwrap_or(false),
             can_use_jarvis: r.can_use_jarvis,
         }
@@ -91,10 +103,12 @@ pub async fn find_by_badge(tx: &mut ScopedTx, gym: GymId, badge: &str) -> Result
         r#"select m.id, m.gym_id, m.badge_id, m.first_name, m.last_name, p.language as "language?",
                   p.communication_style as "communication_style?", p.feedback_style as "feedback_style?",
                   f.fitness_level as "fitness_level?", f.primary_goals as "primary_goals?",
-                  m.membership_type, m.member_since, m.last_visit, m.total_visits, m.is_active, m.can_use_jarvis
+                  m.membership_type, m.member_since, m.last_visit, m.total_visits,
+                  g.timezone as "timezone?", m.is_active, m.can_use_jarvis
              from public.gym_members_v2 m
              left join public.member_preferences p on p.gym_id = m.gym_id and p.member_id = m.id
              left join public.member_fitness_profile f on f.gym_id = m.gym_id and f.member_id = m.id
+             left join public.gyms g on g.id = m.gym_id
             where m.gym_id = $1 and lower(btrim(m.badge_id)) = lower(btrim($2))"#,
         gym.as_uuid(),
         badge,
@@ -111,10 +125,12 @@ pub async fn find(tx: &mut ScopedTx, member: MemberId) -> Result<Option<Member>,
         r#"select m.id, m.gym_id, m.badge_id, m.first_name, m.last_name, p.language as "language?",
                   p.communication_style as "communication_style?", p.feedback_style as "feedback_style?",
                   f.fitness_level as "fitness_level?", f.primary_goals as "primary_goals?",
-                  m.membership_type, m.member_since, m.last_visit, m.total_visits, m.is_active, m.can_use_jarvis
+                  m.membership_type, m.member_since, m.last_visit, m.total_visits,
+                  g.timezone as "timezone?", m.is_active, m.can_use_jarvis
              from public.gym_members_v2 m
              left join public.member_preferences p on p.gym_id = m.gym_id and p.member_id = m.id
              left join public.member_fitness_profile f on f.gym_id = m.gym_id and f.member_id = m.id
+             left join public.gyms g on g.id = m.gym_id
             where m.id = $1"#,
         member.as_uuid(),
     )
@@ -135,10 +151,12 @@ pub async fn list(
         r#"select m.id, m.gym_id, m.badge_id, m.first_name, m.last_name, p.language as "language?",
                   p.communication_style as "communication_style?", p.feedback_style as "feedback_style?",
                   f.fitness_level as "fitness_level?", f.primary_goals as "primary_goals?",
-                  m.membership_type, m.member_since, m.last_visit, m.total_visits, m.is_active, m.can_use_jarvis
+                  m.membership_type, m.member_since, m.last_visit, m.total_visits,
+                  g.timezone as "timezone?", m.is_active, m.can_use_jarvis
              from public.gym_members_v2 m
              left join public.member_preferences p on p.gym_id = m.gym_id and p.member_id = m.id
              left join public.member_fitness_profile f on f.gym_id = m.gym_id and f.member_id = m.id
+             left join public.gyms g on g.id = m.gym_id
             where m.gym_id = $1
               and ($2::uuid is null or (m.last_name, m.first_name, m.id) >
                    (select a.last_name, a.first_name, a.id from public.gym_members_v2 a where a.gym_id = $1 and a.id = $2))

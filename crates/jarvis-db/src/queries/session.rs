@@ -383,7 +383,9 @@ pub async fn close_orphans(
     )
     .fetch_all(&mut **tx)
     .await?;
-    rows.into_iter().map(|r| orphan(r.session_id, r.gym_id)).collect()
+    rows.into_iter()
+        .map(|r| orphan(&r.session_id, r.gym_id))
+        .collect()
 }
 
 /// The sessions of all gyms that have waited in `closing` since before `since`. Needs the system scope.
@@ -400,10 +402,12 @@ pub async fn list_waiting(
     )
     .fetch_all(&mut **tx)
     .await?;
-    rows.into_iter().map(|r| orphan(r.session_id, r.gym_id)).collect()
+    rows.into_iter()
+        .map(|r| orphan(&r.session_id, r.gym_id))
+        .collect()
 }
 
-fn orphan(session_id: String, gym_id: Uuid) -> Result<Orphan, DbError> {
+fn orphan(session_id: &str, gym_id: Uuid) -> Result<Orphan, DbError> {
     let session_id = session_id
         .parse()
         .map_err(|_| DbError::unknown_word("session_id"))?;

@@ -47,9 +47,18 @@ Example:
 /// Runs the command.
 pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Result<Done> {
     match command {
-        Command::Record { member, grant, refuse, by_guardian, statement, gym } => {
+        Command::Record {
+            member,
+            grant,
+            refuse,
+            by_guardian,
+            statement,
+            gym,
+        } => {
             if grant.is_empty() && refuse.is_empty() {
-                return Err(WrongUse("say what: --grant memory,… or --refuse health_memory,…".to_owned()).into());
+                return Err(
+                    WrongUse("say what: --grant memory,… or --refuse health_memory,…".to_owned()).into(),
+                );
             }
             if let Some(both) = grant.iter().find(|p| refuse.contains(p)) {
                 return Err(WrongUse(format!("{both} is both granted and refused")).into());
@@ -59,7 +68,10 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
             let now = SystemClock.now();
             let actor = Actor::Operator.to_string();
             let mut tx = desk.db.begin(&desk.scope).await?;
-            let lines = grant.iter().map(|p| (*p, true)).chain(refuse.iter().map(|p| (*p, false)));
+            let lines = grant
+                .iter()
+                .map(|p| (*p, true))
+                .chain(refuse.iter().map(|p| (*p, false)));
             for (purpose, granted) in lines {
                 let line = NewConsent {
                     id: jarvis_core::ids::uuid_v7(now),
@@ -76,10 +88,20 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
             }
             let in_force = consent::in_force(&mut tx, desk.gym, id).await?;
             tx.commit().await?;
-            out.data(&serde_json::json!({"member_id": id, "in_force": in_force}), |_| {
-                let names: Vec<_> = in_force.iter().map(|p| p.as_str()).collect();
-                format!("in force: {}", if names.is_empty() { "nothing".to_owned() } else { names.join(", ") })
-            })?;
+            out.data(
+                &serde_json::json!({"member_id": id, "in_force": in_force}),
+                |_| {
+                    let names: Vec<_> = in_force.iter().map(|p| p.as_str()).collect();
+                    format!(
+                        "in force: {}",
+                        if names.is_empty() {
+                            "nothing".to_owned()
+                        } else {
+                            names.join(", ")
+                        }
+                    )
+                },
+            )?;
         }
         Command::Show { member, gym } => {
             let desk = connection::desk(global, gym.as_deref()).await?;
@@ -93,9 +115,19 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
                 let rows = ledger.iter().map(|l| {
                     let what = if l.granted { "granted" } else { "refused" };
                     let when = l.recorded_at.format("%F %T").to_string();
-                    [when, l.purpose.clone(), what.to_owned(), l.source.clone(), l.actor.clone()]
+                    [
+                        when,
+                        l.purpose.clone(),
+                        what.to_owned(),
+                        l.source.clone(),
+                        l.actor.clone(),
+                    ]
                 });
-                format!("in force: {}\n\n{}", names.join(", "), table(["when (UTC)", "purpose", "what", "where", "who"], rows))
+                format!(
+                    "in force: {}\n\n{}",
+                    names.join(", "),
+                    table(["when (UTC)", "purpose", "what", "where", "who"], rows)
+                )
             })?;
         }
     }

@@ -39,18 +39,29 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
 async fn status(global: &Global, out: Output) -> anyhow::Result<Done> {
     let urls = connection::urls(global)?;
     let entries = migrations::status(&urls.admin, Source::embedded()).await?;
-    let pending = entries.iter().filter(|e| e.state == migrations::State::Pending).count();
+    let pending = entries
+        .iter()
+        .filter(|e| e.state == migrations::State::Pending)
+        .count();
     let mut admin = connection::admin(&urls).await?;
     let (database, server) = invariant::identity(&mut admin).await?;
     let tables = invariant::table_rows(&mut admin).await?;
-    let status = Status { database, server, pending_migrations: pending, tables };
+    let status = Status {
+        database,
+        server,
+        pending_migrations: pending,
+        tables,
+    };
     out.data(&status, |s| {
         let rows = s.tables.iter().map(|t| [t.table.clone(), t.rows.to_string()]);
         let pending = match s.pending_migrations {
             0 => "up to date".to_owned(),
             n => format!("{n} pending: run `jarvis migration up`"),
         };
-        let head = format!("database    {}\nPostgreSQL  {}\nmigrations  {pending}\n", s.database, s.server);
+        let head = format!(
+            "database    {}\nPostgreSQL  {}\nmigrations  {pending}\n",
+            s.database, s.server
+        );
         format!("{head}\n{}", table(["table", "rows"], rows))
     })?;
     Ok(if pending > 0 { Done::Findings } else { Done::Ok })
@@ -68,7 +79,9 @@ async fn reset(global: &Global, out: Output, confirm: &str) -> anyhow::Result<Do
     }
     drop(admin);
     let source = Source::embedded();
-    let undone = migrations::down(&urls.admin, source, usize::MAX, true).await?.len();
+    let undone = migrations::down(&urls.admin, source, usize::MAX, true)
+        .await?
+        .len();
     let applied = migrations::up(&urls.admin, source).await?.len();
     out.data(&serde_json::json!({"undone": undone, "applied": applied}), |_| {
         format!("{undone} migrations undone, {applied} applied: the database is empty")

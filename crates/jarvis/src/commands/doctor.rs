@@ -40,7 +40,11 @@ pub async fn run(global: &Global, out: Output, _arguments: Arguments) -> anyhow:
     let findings = findings(&mut conn).await?;
     let facts_without_evidence = invariant::facts_without_evidence(&mut conn).await?;
     let refused_writes = invariant::refusals(&mut conn).await?;
-    let report = Report { findings, facts_without_evidence, refused_writes };
+    let report = Report {
+        findings,
+        facts_without_evidence,
+        refused_writes,
+    };
     let clean = report.findings.is_empty() && report.facts_without_evidence == 0;
     out.data(&report, describe)?;
     Ok(if clean { Done::Ok } else { Done::Findings })
@@ -92,13 +96,21 @@ async fn findings(conn: &mut PgConnection) -> anyhow::Result<Vec<Finding>> {
 fn describe(report: &Report) -> String {
     let mut lines = Vec::new();
     for finding in &report.findings {
-        lines.push(format!("✗ {} ({}): {}", finding.what, finding.sessions.len(), finding.code));
+        lines.push(format!(
+            "✗ {} ({}): {}",
+            finding.what,
+            finding.sessions.len(),
+            finding.code
+        ));
         let shown = finding.sessions.iter().take(5);
         lines.extend(shown.map(|s| format!("    {}  {}", s.gym, s.session_id)));
         lines.push(format!("    mend: {}", finding.mend));
     }
     if report.facts_without_evidence > 0 {
-        lines.push(format!("✗ facts whose evidence is not the member's own turn: {}", report.facts_without_evidence));
+        lines.push(format!(
+            "✗ facts whose evidence is not the member's own turn: {}",
+            report.facts_without_evidence
+        ));
         lines.push("    mend: jarvis fact retire ID, after looking at jarvis fact history MEMBER".to_owned());
     }
     for (code, count) in &report.refused_writes {

@@ -46,13 +46,25 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
             let desk = connection::desk(global, gym.as_deref()).await?;
             let id = connection::find_member(&desk, &member).await?;
             let mut tx = desk.db.begin(&desk.scope).await?;
-            let filter = FactFilter { include_inactive: all };
+            let filter = FactFilter {
+                include_inactive: all,
+            };
             let facts = fact::list(&mut tx, desk.gym, id, filter, SystemClock.now()).await?;
             out.data(&facts, |facts| {
                 let rows = facts.iter().map(|f| {
-                    let quote = f.source_quote.as_deref().map(|q| format!("« {q} »")).unwrap_or_default();
+                    let quote = f
+                        .source_quote
+                        .as_deref()
+                        .map(|q| format!("« {q} »"))
+                        .unwrap_or_default();
                     let category = f.category.as_str().to_owned();
-                    [category, f.fact_key.clone(), format!("{:.2}", f.confidence), quote, f.id.to_string()]
+                    [
+                        category,
+                        f.fact_key.clone(),
+                        format!("{:.2}", f.confidence),
+                        quote,
+                        f.id.to_string(),
+                    ]
                 });
                 table(["category", "key", "sure", "in their words", "id"], rows)
             })?;
@@ -67,7 +79,13 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
                     let what = l.refusal_code.clone().unwrap_or_default();
                     let actor = l.actor.clone().unwrap_or_default();
                     let fact = format!("{}/{}", l.category, l.fact_key);
-                    [l.recorded_at.format("%F %T").to_string(), l.operation.clone(), fact, what, actor]
+                    [
+                        l.recorded_at.format("%F %T").to_string(),
+                        l.operation.clone(),
+                        fact,
+                        what,
+                        actor,
+                    ]
                 });
                 table(["when (UTC)", "what", "fact", "why refused", "who"], rows)
             })?;
@@ -76,10 +94,15 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
             let desk = connection::desk(global, gym.as_deref()).await?;
             let mut tx = desk.db.begin(&desk.scope).await?;
             if !fact::retire(&mut tx, desk.gym, fact, None).await? {
-                return Err(WrongUse(format!("this gym has no active fact {fact}; see `jarvis fact list`")).into());
+                return Err(WrongUse(format!(
+                    "this gym has no active fact {fact}; see `jarvis fact list`"
+                ))
+                .into());
             }
             tx.commit().await?;
-            out.data(&serde_json::json!({"retired": fact}), |_| format!("retired {fact}"))?;
+            out.data(&serde_json::json!({"retired": fact}), |_| {
+                format!("retired {fact}")
+            })?;
         }
     }
     Ok(Done::Ok)

@@ -33,7 +33,12 @@ pub enum Command {
 pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Result<Done> {
     let urls = connection::urls(global)?;
     match command {
-        Command::Add { name, slug, timezone, locale } => {
+        Command::Add {
+            name,
+            slug,
+            timezone,
+            locale,
+        } => {
             let gym = Gym {
                 id: GymId::new(SystemClock.now()),
                 name,
@@ -49,7 +54,14 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
             let db = connection::db(&urls).await?;
             let gyms = gym::list(&mut db.begin(&Scope::System).await?).await?;
             out.data(&gyms, |gyms| {
-                let rows = gyms.iter().map(|g| [g.slug.clone(), g.name.clone(), g.timezone.clone(), g.id.to_string()]);
+                let rows = gyms.iter().map(|g| {
+                    [
+                        g.slug.clone(),
+                        g.name.clone(),
+                        g.timezone.clone(),
+                        g.id.to_string(),
+                    ]
+                });
                 table(["slug", "name", "time zone", "id"], rows)
             })?;
         }

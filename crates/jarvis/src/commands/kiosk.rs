@@ -52,7 +52,12 @@ pub enum Command {
 /// Runs the command.
 pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Result<Done> {
     match command {
-        Command::Add { name, slug, language, gym } => {
+        Command::Add {
+            name,
+            slug,
+            language,
+            gym,
+        } => {
             let desk = connection::desk(global, gym.as_deref()).await?;
             let id = KioskId::new(SystemClock.now());
             let mut tx = desk.db.begin(&desk.scope).await?;
@@ -73,8 +78,16 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
             let kiosks = kiosk::list(&mut desk.db.begin(&desk.scope).await?, desk.gym).await?;
             out.data(&kiosks, |kiosks| {
                 let rows = kiosks.iter().map(|k| {
-                    let seen = k.last_seen_at.map_or("never".to_owned(), |t| t.format("%F %T").to_string());
-                    [k.slug.clone(), k.name.clone(), k.status.clone(), seen, k.id.to_string()]
+                    let seen = k
+                        .last_seen_at
+                        .map_or("never".to_owned(), |t| t.format("%F %T").to_string());
+                    [
+                        k.slug.clone(),
+                        k.name.clone(),
+                        k.status.clone(),
+                        seen,
+                        k.id.to_string(),
+                    ]
                 });
                 table(["slug", "name", "status", "seen (UTC)", "id"], rows)
             })?;

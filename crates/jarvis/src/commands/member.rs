@@ -57,7 +57,14 @@ pub enum Command {
 /// Runs the command.
 pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Result<Done> {
     match command {
-        Command::Add { badge, first_name, last_name, language, born, gym } => {
+        Command::Add {
+            badge,
+            first_name,
+            last_name,
+            language,
+            born,
+            gym,
+        } => {
             let desk = connection::desk(global, gym.as_deref()).await?;
             let new = NewMember {
                 id: MemberId::new(SystemClock.now()),
@@ -83,7 +90,13 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
                 let rows = members.iter().map(|m| {
                     let name = format!("{} {}", m.first_name, m.last_name);
                     let state = if m.is_active { "active" } else { "inactive" };
-                    [m.badge_id.clone(), name, m.language.to_string(), state.to_owned(), m.id.to_string()]
+                    [
+                        m.badge_id.clone(),
+                        name,
+                        m.language.to_string(),
+                        state.to_owned(),
+                        m.id.to_string(),
+                    ]
                 });
                 table(["badge", "name", "language", "state", "id"], rows)
             })?;
@@ -104,16 +117,29 @@ async fn show(desk: &GymDesk, out: Output, id: MemberId) -> anyhow::Result<()> {
     let consents = consent::in_force(&mut tx, desk.gym, id).await?;
     tx.commit().await?;
     let embedder = Embedder::Unavailable("not needed to show a member".to_owned());
-    let memory = Memory { db: desk.db.clone(), clock: wiring::clock(), embedder };
+    let memory = Memory {
+        db: desk.db.clone(),
+        clock: wiring::clock(),
+        embedder,
+    };
     let context = context::preview(&memory, desk.scope, id).await?;
     let value = serde_json::json!({"member": member, "consents": consents, "next_context": context});
     out.data(&value, |_| {
         let agreed: Vec<_> = consents.iter().map(|p| p.as_str()).collect();
-        let agreed = if agreed.is_empty() { "nothing".to_owned() } else { agreed.join(", ") };
+        let agreed = if agreed.is_empty() {
+            "nothing".to_owned()
+        } else {
+            agreed.join(", ")
+        };
         let prompt = context.as_ref().map(|c| c.prompt.as_str()).unwrap_or_default();
         format!(
             "{} {}  (badge {}, {})\nid        {}\nvisits    {}\nagreed to {agreed}\n\n{prompt}",
-            member.first_name, member.last_name, member.badge_id, member.language, member.id, member.total_visits,
+            member.first_name,
+            member.last_name,
+            member.badge_id,
+            member.language,
+            member.id,
+            member.total_visits,
         )
     })
 }

@@ -46,10 +46,18 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
     match command {
         Command::List => list(global, out).await?,
         Command::Up => up(global, out).await?,
-        Command::Down { steps, allow_data_loss } => down(global, out, steps, allow_data_loss).await?,
+        Command::Down {
+            steps,
+            allow_data_loss,
+        } => down(global, out, steps, allow_data_loss).await?,
         Command::New { name, dir } => {
             let files = migrations::new_file(&dir, &name, SystemClock.now())?;
-            out.data(&files, |f| f.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join("\n"))?;
+            out.data(&files, |f| {
+                f.iter()
+                    .map(|p| p.display().to_string())
+                    .collect::<Vec<_>>()
+                    .join("\n")
+            })?;
         }
     }
     Ok(Done::Ok)
@@ -59,10 +67,16 @@ async fn list(global: &Global, out: Output) -> anyhow::Result<()> {
     let entries = migrations::status(&connection::urls(global)?.admin, Source::embedded()).await?;
     let lines: Vec<Line> = entries
         .into_iter()
-        .map(|e| Line { version: e.version, name: e.name, state: word(e.state).to_owned() })
+        .map(|e| Line {
+            version: e.version,
+            name: e.name,
+            state: word(e.state).to_owned(),
+        })
         .collect();
     out.data(&lines, |lines| {
-        let rows = lines.iter().map(|l| [l.version.clone(), l.name.clone(), l.state.clone()]);
+        let rows = lines
+            .iter()
+            .map(|l| [l.version.clone(), l.name.clone(), l.state.clone()]);
         table(["version", "name", "state"], rows)
     })
 }
@@ -79,13 +93,19 @@ async fn up(global: &Global, out: Output) -> anyhow::Result<()> {
     let applied = migrations::up(&connection::urls(global)?.admin, Source::embedded()).await?;
     let lines: Vec<Line> = applied
         .into_iter()
-        .map(|a| Line { version: a.version, name: a.name, state: format!("applied in {} ms", a.took.as_millis()) })
+        .map(|a| Line {
+            version: a.version,
+            name: a.name,
+            state: format!("applied in {} ms", a.took.as_millis()),
+        })
         .collect();
     out.data(&lines, |lines| {
         if lines.is_empty() {
             return "nothing to do".to_owned();
         }
-        let rows = lines.iter().map(|l| [l.version.clone(), l.name.clone(), l.state.clone()]);
+        let rows = lines
+            .iter()
+            .map(|l| [l.version.clone(), l.name.clone(), l.state.clone()]);
         table(["version", "name", "state"], rows)
     })
 }
@@ -95,10 +115,16 @@ async fn down(global: &Global, out: Output, steps: usize, allow_data_loss: bool)
     let reverted = migrations::down(&urls.admin, Source::embedded(), steps, allow_data_loss).await?;
     let lines: Vec<Line> = reverted
         .into_iter()
-        .map(|r| Line { version: r.version, name: r.name, state: "undone".to_owned() })
+        .map(|r| Line {
+            version: r.version,
+            name: r.name,
+            state: "undone".to_owned(),
+        })
         .collect();
     out.data(&lines, |lines| {
-        let rows = lines.iter().map(|l| [l.version.clone(), l.name.clone(), l.state.clone()]);
+        let rows = lines
+            .iter()
+            .map(|l| [l.version.clone(), l.name.clone(), l.state.clone()]);
         table(["version", "name", "state"], rows)
     })
 }

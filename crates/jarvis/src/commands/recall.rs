@@ -31,7 +31,11 @@ pub async fn run(global: &Global, out: Output, a: Arguments) -> anyhow::Result<D
     let desk = connection::desk(global, a.gym.as_deref()).await?;
     let member = connection::find_member(&desk, &a.member).await?;
     let memory = wiring::memory(desk.db.clone()).await;
-    let query = RecallQuery { text: a.query, k: a.k, threshold: a.threshold };
+    let query = RecallQuery {
+        text: a.query,
+        k: a.k,
+        threshold: a.threshold,
+    };
     let recalled = recall::recall(&memory, desk.scope, member, &query).await?;
     if recalled.method == RecallMethod::FullText {
         out.talk("no embedding model here: these share words with the question");
@@ -41,7 +45,11 @@ pub async fn run(global: &Global, out: Output, a: Arguments) -> anyhow::Result<D
             return "nothing noted about that".to_owned();
         }
         let rows = r.memories.iter().map(|m| {
-            [format!("{:.2}", m.similarity), m.created_at.format("%F").to_string(), m.summary_text.clone()]
+            [
+                format!("{:.2}", m.similarity),
+                m.created_at.format("%F").to_string(),
+                m.summary_text.clone(),
+            ]
         });
         table(["similarity", "day", "summary"], rows)
     })?;

@@ -17,7 +17,12 @@ jarvis_server and jarvis_system; the migrations make a role jarvis_login for it:
   DATABASE_URL=postgres://jarvis_login:…@host/database jarvis serve")]
 pub struct Arguments {
     /// Where to listen
-    #[arg(long, env = "JARVIS_LISTEN", default_value = "127.0.0.1:8787", value_name = "ADDRESS")]
+    #[arg(
+        long,
+        env = "JARVIS_LISTEN",
+        default_value = "127.0.0.1:8787",
+        value_name = "ADDRESS"
+    )]
     listen: SocketAddr,
     /// Do not process sessions here; `jarvis worker` does
     #[arg(long)]
@@ -30,15 +35,26 @@ pub struct Arguments {
 /// Runs the command.
 pub async fn run(global: &Global, out: Output, arguments: Arguments) -> anyhow::Result<Done> {
     let Some(url) = global.database_url.clone() else {
-        return Err(WrongUse("`jarvis serve` needs DATABASE_URL; `jarvis up` brings its own PostgreSQL".into()).into());
+        return Err(WrongUse(
+            "`jarvis serve` needs DATABASE_URL; `jarvis up` brings its own PostgreSQL".into(),
+        )
+        .into());
     };
     let signing_key = match arguments.signing_key {
         Some(path) => path,
         None => signing::default_path(&connection::data_dir(global)?),
     };
-    let settings = Settings { url, listen: arguments.listen, signing_key, work: !arguments.no_worker };
+    let settings = Settings {
+        url,
+        listen: arguments.listen,
+        signing_key,
+        work: !arguments.no_worker,
+    };
     let serving = serving::start(&settings).await?;
-    out.talk(&format!("JARVIS serves http://{}  (API: /api/docs, stop: Ctrl-C)", serving.address));
+    out.talk(&format!(
+        "JARVIS serves http://{}  (API: /api/docs, stop: Ctrl-C)",
+        serving.address
+    ));
     serving.until_stopped().await?;
     Ok(Done::Ok)
 }

@@ -49,7 +49,12 @@ pub enum Command {
 /// Runs the command.
 pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Result<Done> {
     match command {
-        Command::List { state, member, limit, gym } => {
+        Command::List {
+            state,
+            member,
+            limit,
+            gym,
+        } => {
             let desk = connection::desk(global, gym.as_deref()).await?;
             let member = match member {
                 Some(member) => Some(connection::find_member(&desk, &member).await?),
@@ -59,9 +64,18 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
             let found = session::list(&mut tx, desk.gym, SessionFilter { state, member, limit }).await?;
             out.data(&found, |found| {
                 let rows = found.iter().map(|s| {
-                    let why = s.last_error.clone().or_else(|| s.state_reason.clone()).unwrap_or_default();
+                    let why = s
+                        .last_error
+                        .clone()
+                        .or_else(|| s.state_reason.clone())
+                        .unwrap_or_default();
                     let id = s.session_id.to_string();
-                    [s.started_at.format("%F %T").to_string(), s.state.as_str().to_owned(), why, id]
+                    [
+                        s.started_at.format("%F %T").to_string(),
+                        s.state.as_str().to_owned(),
+                        why,
+                        id,
+                    ]
                 });
                 table(["started (UTC)", "state", "why", "id"], rows)
             })?;
@@ -76,9 +90,10 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
             let desk = connection::desk(global, gym.as_deref()).await?;
             let memory = memory(&desk);
             sessions::reprocess(&memory, desk.gym, &desk.scope, &session).await?;
-            out.data(&serde_json::json!({"session_id": session, "state": "closing"}), |_| {
-                format!("enqueued; see `jarvis session show {session}`")
-            })?;
+            out.data(
+                &serde_json::json!({"session_id": session, "state": "closing"}),
+                |_| format!("enqueued; see `jarvis session show {session}`"),
+            )?;
         }
     }
     Ok(Done::Ok)
@@ -86,7 +101,11 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
 
 fn memory(desk: &connection::GymDesk) -> Memory {
     let embedder = Embedder::Unavailable("not needed to look at a session".to_owned());
-    Memory { db: desk.db.clone(), clock: wiring::clock(), embedder }
+    Memory {
+        db: desk.db.clone(),
+        clock: wiring::clock(),
+        embedder,
+    }
 }
 
 fn describe(detail: &SessionDetail) -> String {
@@ -94,9 +113,21 @@ fn describe(detail: &SessionDetail) -> String {
     let mut lines = vec![
         format!("session   {}", s.session_id),
         format!("member    {}", s.member_id),
-        format!("started   {}  ({}, {})", s.started_at.format("%F %T"), s.channel.as_str(), s.language),
-        format!("state     {}  {}", s.state.as_str(), s.state_reason.as_deref().unwrap_or_default()),
-        format!("events    {} ({} user turns)", detail.events.events, detail.events.user_turns),
+        format!(
+            "started   {}  ({}, {})",
+            s.started_at.format("%F %T"),
+            s.channel.as_str(),
+            s.language
+        ),
+        format!(
+            "state     {}  {}",
+            s.state.as_str(),
+            s.state_reason.as_deref().unwrap_or_default()
+        ),
+        format!(
+            "events    {} ({} user turns)",
+            detail.events.events, detail.events.user_turns
+        ),
     ];
     if !s.notes.is_empty() {
         lines.push(format!("notes     {}", s.notes.join(", ")));
@@ -112,7 +143,12 @@ fn describe(detail: &SessionDetail) -> String {
     }
     for fact in &detail.facts {
         let quote = fact.source_quote.as_deref().unwrap_or_default();
-        lines.push(format!("- {}/{} {:.2} « {quote} »", fact.category.as_str(), fact.fact_key, fact.confidence));
+        lines.push(format!(
+            "- {}/{} {:.2} « {quote} »",
+            fact.category.as_str(),
+            fact.fact_key,
+            fact.confidence
+        ));
     }
     lines.join("\n")
 }

@@ -14,7 +14,9 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     /// Make a short-lived token for a kiosk (15 minutes) or a person (1 hour)
-    #[command(after_help = "Example:\n  curl -H \"Authorization: Bearer $(jarvis token mint --user claire@example.org)\" http://127.0.0.1:8787/api/v1/me")]
+    #[command(
+        after_help = "Example:\n  curl -H \"Authorization: Bearer $(jarvis token mint --user claire@example.org)\" http://127.0.0.1:8787/api/v1/me"
+    )]
     Mint {
         /// The kiosk's id
         #[arg(long, conflicts_with = "user", required_unless_present = "user")]
@@ -30,13 +32,21 @@ pub enum Command {
 
 /// Runs the command.
 pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Result<Done> {
-    let Command::Mint { kiosk: id, user, signing_key } = command;
+    let Command::Mint {
+        kiosk: id,
+        user,
+        signing_key,
+    } = command;
     let path = match signing_key {
         Some(path) => path,
         None => connection::signing_key(global)?,
     };
     if !path.exists() {
-        return Err(WrongUse(format!("no signing key at {}; name the server's with --signing-key", path.display())).into());
+        return Err(WrongUse(format!(
+            "no signing key at {}; name the server's with --signing-key",
+            path.display()
+        ))
+        .into());
     }
     let tokens = signing::load_or_create(&path)?;
     let db = connection::db(&connection::urls(global)?).await?;
@@ -44,20 +54,27 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
     let token = match (id, user) {
         (Some(id), _) => {
             let found = kiosk::find(&mut tx, id).await?;
-            let kiosk = found.ok_or_else(|| WrongUse(format!("there is no kiosk {id}; see `jarvis kiosk list`")))?;
-            tokens.mint_kiosk(&KioskIdentity { kiosk: kiosk.id, gym: kiosk.gym_id })?
+            let kiosk =
+                found.ok_or_else(|| WrongUse(format!("there is no kiosk {id}; see `jarvis kiosk list`")))?;
+            tokens.mint_kiosk(&KioskIdentity {
+                kiosk: kiosk.id,
+                gym: kiosk.gym_id,
+            })?
         }
         (None, Some(email)) => {
             let found = account::find_by_email(&mut tx, &email).await?;
-            let account = found
-                .filter(|a| a.is_active)
-                .ok_or_else(|| WrongUse(format!("there is no active account `{email}`; see `jarvis user list`")))?;
+            let account = found.filter(|a| a.is_active).ok_or_else(|| {
+                WrongUse(format!(
+                    "there is no active account `{email}`; see `jarvis user list`"
+                ))
+            })?;
             tokens.mint_person(account.id)?
         }
         (None, None) => return Err(WrongUse("say for whom: --kiosk ID or --user EMAIL".to_owned()).into()),
     };
     let text = token.token.expose_secret();
-    let value = serde_json::json!({"access_token": text, "token_type": "Bearer", "expires_in": token.expires_in});
+    let value =
+        serde_json::json!({"access_token": text, "token_type": "Bearer", "expires_in": token.expires_in});
     out.data(&value, |_| text.to_owned())?;
     Ok(Done::Ok)
 }

@@ -22,7 +22,12 @@ Everything is kept in the data folder; Ctrl-C stops it all. Next steps, in anoth
   jarvis kiosk add Entrée --slug entree")]
 pub struct Arguments {
     /// Where to listen
-    #[arg(long, env = "JARVIS_LISTEN", default_value = "127.0.0.1:8787", value_name = "ADDRESS")]
+    #[arg(
+        long,
+        env = "JARVIS_LISTEN",
+        default_value = "127.0.0.1:8787",
+        value_name = "ADDRESS"
+    )]
     listen: SocketAddr,
     /// The port of the embedded PostgreSQL [default: a free one]
     #[arg(long, value_name = "PORT")]
@@ -48,7 +53,10 @@ pub async fn run(global: &Global, out: Output, arguments: Arguments) -> anyhow::
 
 async fn serve(out: Output, settings: &Settings) -> anyhow::Result<()> {
     let serving = serving::start(settings).await?;
-    out.talk(&format!("JARVIS serves http://{}  (API: /api/docs, stop: Ctrl-C)", serving.address));
+    out.talk(&format!(
+        "JARVIS serves http://{}  (API: /api/docs, stop: Ctrl-C)",
+        serving.address
+    ));
     serving.until_stopped().await
 }
 
@@ -62,14 +70,26 @@ pub struct House {
 /// Starts the embedded PostgreSQL of a data folder.
 pub async fn start_postgres(data_dir: &Path, port: Option<u16>, out: Output) -> anyhow::Result<House> {
     let bar = out.spinner("PostgreSQL");
-    let result = Embedded::start(&EmbeddedSettings { port, ..EmbeddedSettings::new(data_dir) }, &|stage| {
-        show(&bar, stage);
-    })
+    let result = Embedded::start(
+        &EmbeddedSettings {
+            port,
+            ..EmbeddedSettings::new(data_dir)
+        },
+        &|stage| {
+            show(&bar, stage);
+        },
+    )
     .await;
     bar.finish_and_clear();
     let embedded = result?;
-    let login = embedded.login_url().context("the embedded PostgreSQL has no login")?.clone();
-    let urls = Urls { admin: embedded.admin_url().clone(), login };
+    let login = embedded
+        .login_url()
+        .context("the embedded PostgreSQL has no login")?
+        .clone();
+    let urls = Urls {
+        admin: embedded.admin_url().clone(),
+        login,
+    };
     Ok(House { urls, embedded })
 }
 

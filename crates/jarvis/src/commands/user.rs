@@ -47,16 +47,25 @@ const MIN_PASSWORD_CHARS: usize = 12;
 pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Result<Done> {
     let urls = connection::urls(global)?;
     match command {
-        Command::Add { email, role, gym, name, password } => {
+        Command::Add {
+            email,
+            role,
+            gym,
+            name,
+            password,
+        } => {
             let made = password.is_none();
             let password = password.unwrap_or_else(new_password);
             let account = new_account(&urls, email, role, &gym, name).await?;
             let id = store(&urls, &account, &password).await?;
             let shown = made.then(|| password.expose_secret().to_owned());
-            out.data(&serde_json::json!({"id": id, "email": account.email, "password": shown}), |_| match &shown {
-                Some(password) => format!("{id}  {}\npassword {password}  (shown once)", account.email),
-                None => format!("{id}  {}", account.email),
-            })?;
+            out.data(
+                &serde_json::json!({"id": id, "email": account.email, "password": shown}),
+                |_| match &shown {
+                    Some(password) => format!("{id}  {}\npassword {password}  (shown once)", account.email),
+                    None => format!("{id}  {}", account.email),
+                },
+            )?;
         }
         Command::List => {
             let db = connection::db(&urls).await?;
@@ -65,7 +74,13 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
                 let rows = accounts.iter().map(|a| {
                     let state = if a.is_active { "active" } else { "inactive" };
                     let gyms = a.gym_access.len().to_string();
-                    [a.email.clone(), a.role.clone(), gyms, state.to_owned(), a.id.to_string()]
+                    [
+                        a.email.clone(),
+                        a.role.clone(),
+                        gyms,
+                        state.to_owned(),
+                        a.id.to_string(),
+                    ]
                 });
                 table(["e-mail", "role", "gyms", "state", "id"], rows)
             })?;
@@ -97,9 +112,17 @@ async fn new_account(
     let mut gym_access = Vec::new();
     for gym in gyms {
         let found = provision::find_gym(&mut admin, gym).await?;
-        gym_access.push(found.ok_or_else(|| WrongUse(format!("there is no gym `{gym}`; see `jarvis gym list`")))?);
+        gym_access
+            .push(found.ok_or_else(|| WrongUse(format!("there is no gym `{gym}`; see `jarvis gym list`")))?);
     }
-    Ok(Account { id: UserId::new(SystemClock.now()), email, full_name, role, gym_access, is_active: true })
+    Ok(Account {
+        id: UserId::new(SystemClock.now()),
+        email,
+        full_name,
+        role,
+        gym_access,
+        is_active: true,
+    })
 }
 
 /// Stores an account with its password.
@@ -113,5 +136,7 @@ pub async fn store(
     }
     let hash = password::hash(password)?;
     let mut admin = connection::admin(urls).await?;
-    Ok(provision::upsert_account(&mut admin, account, &hash).await?.into())
+    Ok(provision::upsert_account(&mut admin, account, &hash)
+        .await?
+        .into())
 }

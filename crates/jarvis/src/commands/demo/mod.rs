@@ -56,7 +56,9 @@ async fn play_and_serve(
     let port = if arguments.once { 0 } else { 8787 };
     let settings = Settings {
         url: house.urls.login.clone(),
-        listen: arguments.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], port))),
+        listen: arguments
+            .listen
+            .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], port))),
         signing_key: signing::default_path(data_dir),
         work: true,
     };
@@ -71,7 +73,10 @@ async fn play_and_serve(
         return serving.stop().await;
     }
     let kiosk = seed::kiosk(&serving.memory.db, "lyon").await?;
-    let token = serving.tokens.mint_kiosk(&KioskIdentity { kiosk: kiosk.id, gym: kiosk.gym_id })?;
+    let token = serving.tokens.mint_kiosk(&KioskIdentity {
+        kiosk: kiosk.id,
+        gym: kiosk.gym_id,
+    })?;
     out.talk(&farewell(&serving, &logins, token.token.expose_secret()));
     serving.until_stopped().await?;
     out.talk("stopped; the demo's data is kept");
@@ -93,9 +98,14 @@ async fn tell_story(out: Output, serving: &Serving, once: bool) -> anyhow::Resul
 
 fn farewell(serving: &Serving, logins: &[seed::Login], token: &str) -> String {
     let base = format!("http://{}", serving.address);
-    let mut text = format!("\nJARVIS serves {base}   API: {base}/api/docs   stop: Ctrl-C\n\nLogins (POST /api/v1/auth/sign-in):\n");
+    let mut text = format!(
+        "\nJARVIS serves {base}   API: {base}/api/docs   stop: Ctrl-C\n\nLogins (POST /api/v1/auth/sign-in):\n"
+    );
     for login in logins {
-        text.push_str(&format!("  {:<28} {}  {}\n", login.email, login.password, login.role));
+        text.push_str(&format!(
+            "  {:<28} {}  {}\n",
+            login.email, login.password, login.role
+        ));
     }
     text.push_str(&format!(
         "\nBadge BADGE_001 at the kiosk of Lyon (the token lasts 15 minutes; a new one: jarvis token mint --kiosk …):\n\

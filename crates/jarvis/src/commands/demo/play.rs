@@ -44,7 +44,11 @@ pub async fn play_all(serving: &Serving, mut say: impl FnMut(&str)) -> anyhow::R
     for p in &played {
         while !is_done(serving, p).await? {
             if begun.elapsed() > PATIENCE {
-                bail!("session {} was not processed within {} s", p.session, PATIENCE.as_secs());
+                bail!(
+                    "session {} was not processed within {} s",
+                    p.session,
+                    PATIENCE.as_secs()
+                );
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -53,21 +57,43 @@ pub async fn play_all(serving: &Serving, mut say: impl FnMut(&str)) -> anyhow::R
 }
 
 async fn is_done(serving: &Serving, played: &Played) -> anyhow::Result<bool> {
-    let mut tx = serving.memory.db.begin(&Scope::gym(played.kiosk.gym_id, Actor::Operator)).await?;
-    let session = session::find(&mut tx, &played.session).await?.context("the session disappeared")?;
-    Ok(!matches!(session.state, SessionState::Open | SessionState::Closing))
+    let mut tx = serving
+        .memory
+        .db
+        .begin(&Scope::gym(played.kiosk.gym_id, Actor::Operator))
+        .await?;
+    let session = session::find(&mut tx, &played.session)
+        .await?
+        .context("the session disappeared")?;
+    Ok(!matches!(
+        session.state,
+        SessionState::Open | SessionState::Closing
+    ))
 }
 
 async fn play(serving: &Serving, conversation: &Conversation) -> anyhow::Result<Played> {
     let kiosk = seed::kiosk(&serving.memory.db, &conversation.gym).await?;
-    let mut tx = serving.memory.db.begin(&Scope::gym(kiosk.gym_id, Actor::Operator)).await?;
+    let mut tx = serving
+        .memory
+        .db
+        .begin(&Scope::gym(kiosk.gym_id, Actor::Operator))
+        .await?;
     let found = member::find_by_badge(&mut tx, kiosk.gym_id, &conversation.badge).await?;
     let member = found.context("the demo's member is missing")?.id;
-    let filter = SessionFilter { state: None, member: Some(member), limit: 1000 };
+    let filter = SessionFilter {
+        state: None,
+        member: Some(member),
+        limit: 1000,
+    };
     let before = session::list(&mut tx, kiosk.gym_id, filter).await?;
     let mut spoken = None;
     for session in before.iter().rev() {
-        if spoken.is_none() && event::count(&mut tx, kiosk.gym_id, &session.session_id).await?.events > 0 {
+        if spoken.is_none()
+            && event::count(&mut tx, kiosk.gym_id, &session.session_id)
+                .await?
+                .events
+                > 0
+        {
             spoken = Some(session.session_id.clone());
         }
     }
@@ -76,7 +102,12 @@ async fn play(serving: &Serving, conversation: &Conversation) -> anyhow::Result<
         Some(session) => session,
         None => converse(serving, &kiosk, conversation).await?,
     };
-    Ok(Played { gym_slug: conversation.gym.clone(), kiosk, member, session })
+    Ok(Played {
+        gym_slug: conversation.gym.clone(),
+        kiosk,
+        member,
+        session,
+    })
 }
 
 /// A kiosk's way to the API.
@@ -90,9 +121,19 @@ impl Client {
     /// A client of the kiosk, which is paired first when it never was.
     pub async fn of(serving: &Serving, kiosk: &Kiosk) -> anyhow::Result<Self> {
         let base = format!("http://{}/api/v1", serving.address);
-        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20)).build()?;
-        let token = serving.tokens.mint_kiosk(&KioskIdentity { kiosk: kiosk.id, gym: kiosk.gym_id })?;
-        let client = Self { http, base, token: token.token.expose_secret().to_owned() };
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(Duration::from_secs(20))
+            .build()?;
+        let token = serving.tokens.mint_kiosk(&KioskIdentity {
+            kiosk: kiosk.id,
+            gym: kiosk.gym_id,
+        })?;
+        let client = Self {
+            http,
+            base,
+            token: token.token.expose_secret().to_owned(),
+        };
         if kiosk.status != "active" {
             client.pair(serving, kiosk).await?;
         }
@@ -101,12 +142,17 @@ impl Client {
 
     async fn pair(&self, serving: &Serving, kiosk: &Kiosk) -> anyhow::Result<()> {
         let scope = Scope::gym(kiosk.gym_id, Actor::Operator);
-        let desk = GymDesk { db: serving.memory.db.clone(), gym: kiosk.gym_id, scope };
+        let desk = GymDesk {
+            db: serving.memory.db.clone(),
+            gym: kiosk.gym_id,
+            scope,
+        };
         let code = new_code(&desk, kiosk.id).await?;
         // The device's own key; the demo's kiosk signs nothing later, so its private half is not kept.
         let device = Tokens::from_pem(&Tokens::generate_pem()?, serving.memory.clock.clone())?.key_set();
         let public_key = device.keys.first().context("a new key has a public half")?;
-        self.post("/kiosks/pair", &json!({"code": code, "public_key": public_key})).await?;
+        self.post("/kiosks/pair", &json!({"code": code, "public_key": public_key}))
+            .await?;
         Ok(())
     }
 
@@ -121,7 +167,10 @@ impl Client {
             .await
             .with_context(|| format!("POST {path}"))?;
         let status = answer.status();
-        let value: Value = answer.json().await.with_context(|| format!("POST {path} answered {status}"))?;
+        let value: Value = answer
+            .json()
+            .await
+            .with_context(|| format!("POST {path} answered {status}"))?;
         if !status.is_success() {
             bail!("POST {path} answered {status}: {}", value["code"]);
         }
@@ -129,7 +178,11 @@ impl Client {
     }
 }
 
-async fn converse(serving: &Serving, kiosk: &Kiosk, conversation: &Conversation) -> anyhow::Result<SessionId> {
+async fn converse(
+    serving: &Serving,
+    kiosk: &Kiosk,
+    conversation: &Conversation,
+) -> anyhow::Result<SessionId> {
     let client = Client::of(serving, kiosk).await?;
     let ask = json!({"badge_id": conversation.badge, "language": conversation.language, "channel": "text"});
     let opened = client.post("/sessions", &ask).await?;
@@ -143,8 +196,15 @@ async fn converse(serving: &Serving, kiosk: &Kiosk, conversation: &Conversation)
             "event_type": kind, "transcript": text, "turn_number": number,
             "provider_event_id": format!("demo-{number}"),
         });
-        client.post(&format!("/sessions/{session}/events"), &event).await?;
+        client
+            .post(&format!("/sessions/{session}/events"), &event)
+            .await?;
     }
-    client.post(&format!("/sessions/{session}/close"), &json!({"reason": "goodbye"})).await?;
+    client
+        .post(
+            &format!("/sessions/{session}/close"),
+            &json!({"reason": "goodbye"}),
+        )
+        .await?;
     Ok(session)
 }

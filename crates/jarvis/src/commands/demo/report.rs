@@ -54,7 +54,10 @@ pub async fn build(serving: &Serving, played: &[Played]) -> anyhow::Result<Repor
     for p in played {
         conversations.push(read(serving, p).await?);
     }
-    let (first, story) = played.first().zip(conversations.first().cloned()).context("nothing was played")?;
+    let (first, story) = played
+        .first()
+        .zip(conversations.first().cloned())
+        .context("nothing was played")?;
     let next_context = next_context(serving, first, &story.badge_id).await?;
     Ok(Report {
         session_ids: conversations.iter().map(|c| c.session_id.clone()).collect(),
@@ -74,7 +77,9 @@ async fn read(serving: &Serving, played: &Played) -> anyhow::Result<Remembered> 
     let detail = sessions::get(&serving.memory, &scope, &played.session).await?;
     let mut tx = serving.memory.db.begin(&scope).await?;
     let turns = event::list_transcript(&mut tx, gym, &played.session).await?;
-    let person = member::find(&mut tx, played.member).await?.context("the member disappeared")?;
+    let person = member::find(&mut tx, played.member)
+        .await?
+        .context("the member disappeared")?;
     Ok(Remembered {
         gym: played.gym_slug.clone(),
         badge_id: person.badge_id,
@@ -87,7 +92,10 @@ async fn read(serving: &Serving, played: &Played) -> anyhow::Result<Remembered> 
         extractor: detail.session.extractor,
         events: turns
             .into_iter()
-            .map(|t| SpokenEvent { event_type: t.event_type, transcript: t.transcript })
+            .map(|t| SpokenEvent {
+                event_type: t.event_type,
+                transcript: t.transcript,
+            })
             .collect(),
         facts: detail.facts,
         summary: detail.summary,
@@ -100,7 +108,9 @@ async fn next_context(serving: &Serving, played: &Played, badge: &str) -> anyhow
     let client = Client::of(serving, &kiosk).await?;
     let mut opened = client.post("/sessions", &json!({"badge_id": badge})).await?;
     let id = opened["session_id"].as_str().context("no session id")?.to_owned();
-    client.post(&format!("/sessions/{id}/close"), &json!({"reason": "goodbye"})).await?;
+    client
+        .post(&format!("/sessions/{id}/close"), &json!({"reason": "goodbye"}))
+        .await?;
     Ok(opened["context"].take())
 }
 
@@ -110,11 +120,23 @@ pub fn describe(report: &Report) -> String {
     for c in &report.conversations {
         lines.push(format!("\n{} ({}, {})", c.first_name, c.badge_id, c.gym));
         for turn in &c.events {
-            let who = if turn.event_type == EventType::UserTranscript { c.first_name.as_str() } else { "JARVIS" };
+            let who = if turn.event_type == EventType::UserTranscript {
+                c.first_name.as_str()
+            } else {
+                "JARVIS"
+            };
             lines.push(format!("  {who}: {}", turn.transcript));
         }
-        let why = c.state_reason.as_deref().map(|r| format!(" ({r})")).unwrap_or_default();
-        let notes = if c.notes.is_empty() { String::new() } else { format!(", {}", c.notes.join(", ")) };
+        let why = c
+            .state_reason
+            .as_deref()
+            .map(|r| format!(" ({r})"))
+            .unwrap_or_default();
+        let notes = if c.notes.is_empty() {
+            String::new()
+        } else {
+            format!(", {}", c.notes.join(", "))
+        };
         lines.push(format!("  → {}{why}{notes}", c.state));
         for fact in &c.facts {
             let quote = fact.source_quote.as_deref().unwrap_or_default();
@@ -126,6 +148,8 @@ pub fn describe(report: &Report) -> String {
         }
     }
     let prompt = report.next_context["prompt"].as_str().unwrap_or_default();
-    lines.push(format!("\nWhen the first badge is read again, the assistant is told:\n{prompt}"));
+    lines.push(format!(
+        "\nWhen the first badge is read again, the assistant is told:\n{prompt}"
+    ));
     lines.join("\n")
 }

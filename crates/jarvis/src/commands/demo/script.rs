@@ -59,5 +59,7 @@ pub fn gyms() -> anyhow::Result<Vec<DemoGym>> {
 
 /// The conversations.
 pub fn conversations() -> anyhow::Result<Vec<Conversation>> {
-    Ok(serde_json::from_str(include_str!("../../../demo/conversations.json"))?)
+    Ok(serde_json::from_str(include_str!(
+        "../../../demo/conversations.json"
+    ))?)
 }

@@ -39,7 +39,9 @@ pub async fn load(urls: &Urls, data_dir: &Path, out: Output) -> anyhow::Result<V
                 gym.id
             }
         };
-        fill(&db, id, &demo).await.with_context(|| format!("cannot load the gym {}", demo.slug))?;
+        fill(&db, id, &demo)
+            .await
+            .with_context(|| format!("cannot load the gym {}", demo.slug))?;
     }
     let logins = logins(urls, &db, data_dir).await?;
     db.close().await;
@@ -63,12 +65,19 @@ fn new_gym(demo: &DemoGym) -> Gym {
 /// Everything of one gym in one transaction, so that a demo that is killed while loading can be started again.
 async fn fill(db: &Db, gym: GymId, demo: &DemoGym) -> anyhow::Result<()> {
     let mut tx = db.begin(&Scope::gym(gym, Actor::Operator)).await?;
-    if kiosk::list(&mut tx, gym).await?.iter().all(|k| k.slug != demo.kiosk.slug) {
+    if kiosk::list(&mut tx, gym)
+        .await?
+        .iter()
+        .all(|k| k.slug != demo.kiosk.slug)
+    {
         let id = KioskId::new(SystemClock.now());
         kiosk::insert(&mut tx, gym, id, &demo.kiosk.name, &demo.kiosk.slug, &demo.locale).await?;
     }
     for person in &demo.members {
-        if member::find_by_badge(&mut tx, gym, &person.badge).await?.is_none() {
+        if member::find_by_badge(&mut tx, gym, &person.badge)
+            .await?
+            .is_none()
+        {
             enrol(&mut tx, gym, person).await?;
         }
     }
@@ -87,7 +96,11 @@ async fn enrol(tx: &mut ScopedTx, gym: GymId, person: &DemoMember) -> anyhow::Re
     };
     member::insert(tx, gym, &new).await?;
     let actor = Actor::Operator.to_string();
-    let lines = person.grant.iter().map(|p| (*p, true)).chain(person.refuse.iter().map(|p| (*p, false)));
+    let lines = person
+        .grant
+        .iter()
+        .map(|p| (*p, true))
+        .chain(person.refuse.iter().map(|p| (*p, false)));
     for (purpose, granted) in lines {
         let line = NewConsent {
             id: jarvis_core::ids::uuid_v7(now),
@@ -120,7 +133,12 @@ async fn logins(urls: &Urls, db: &Db, data_dir: &Path) -> anyhow::Result<Vec<Log
         return serde_json::from_str(&text).with_context(|| format!("{} is damaged", path.display()));
     }
     let gyms = gym::list(&mut db.begin(&Scope::System).await?).await?;
-    let of = |slug: &str| gyms.iter().filter(|g| g.slug == slug).map(|g| g.id).collect::<Vec<_>>();
+    let of = |slug: &str| {
+        gyms.iter()
+            .filter(|g| g.slug == slug)
+            .map(|g| g.id)
+            .collect::<Vec<_>>()
+    };
     let people = [
         ("admin@demo.invalid", "super_admin", vec![]),
         ("manager.lyon@demo.invalid", "gym_manager", of("lyon")),
@@ -140,9 +158,17 @@ async fn logins(urls: &Urls, db: &Db, data_dir: &Path) -> anyhow::Result<Vec<Log
         };
         user::store(urls, &account, &password).await?;
         let password = password.expose_secret().to_owned();
-        logins.push(Login { email: email.to_owned(), password, role: role.to_owned() });
+        logins.push(Login {
+            email: email.to_owned(),
+            password,
+            role: role.to_owned(),
+        });
     }
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&path)?;
     file.write_all(serde_json::to_string_pretty(&logins)?.as_bytes())?;
     Ok(logins)
 }
