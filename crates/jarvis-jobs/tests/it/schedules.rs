@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use jarvis_jobs::{Filter, JobState, Schedule};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::harness::{Hasty, Probe, Queue, start};
 
@@ -14,7 +14,12 @@ async fn ticked(queue: &Queue) {
     let tick = now.trunc_subsecs(0) - TimeDelta::seconds(now.timestamp() % 60);
     let taken = "select last_tick from jarvis.job_schedules where name = 'test.hasty'";
     let mut last: Option<DateTime<Utc>> = None;
+    let begun = Instant::now();
     while last != Some(tick) {
+        assert!(
+            begun.elapsed() < Duration::from_secs(20),
+            "tick {tick} is not taken, but {last:?}"
+        );
         sleep(Duration::from_millis(20)).await;
         last = sqlx::query_scalar(taken)
             .fetch_optional(&queue.pool)
