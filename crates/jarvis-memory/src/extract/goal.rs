@@ -132,10 +132,12 @@ fn wish_negation(scene: &Scene<'_, '_>, lead: &Match, clause: &Clause, content: 
     let given_up = around.clone().any(|i| {
         scene.reading.word(i) == "plus" && matches!(scene.reading.word(i + 1), "envie" | "besoin" | "hate")
     });
-    let denied = given_up
-        || around
-            .clone()
-            .any(|i| matches!(scene.reading.word(i), "n" | "ne"));
+    if given_up {
+        return Negation::NoLonger;
+    }
+    let denied = around
+        .clone()
+        .any(|i| matches!(scene.reading.word(i), "n" | "ne"));
     if negation == Negation::NoLonger && !denied {
         Negation::None
     } else {

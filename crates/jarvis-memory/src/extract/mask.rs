@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 
 static HEALTH: LazyLock<Vec<Rule>> = LazyLock::new(|| rules(include_str!("rules/health.rules")));
 static TROUBLE: LazyLock<Vec<Rule>> = LazyLock::new(|| rules(include_str!("rules/trouble.rules")));
+static TRAINING: LazyLock<Vec<Rule>> = LazyLock::new(|| rules(include_str!("rules/training.rules")));
 static FOLLOW_UP: LazyLock<Vec<Rule>> = LazyLock::new(|| rules(include_str!("rules/follow_up.rules")));
 
 /// What stands where health was told.
@@ -135,6 +136,7 @@ fn is_mask(tokens: &[Token], sentence: &Sentence) -> bool {
 
 fn body_in_trouble(tokens: &[Token], sentence: &Sentence) -> bool {
     let trouble = any(&TROUBLE, tokens, sentence);
+    let trained = any(&TRAINING, tokens, sentence);
     sentence.tokens.clone().any(|at| {
         let Some((part, used)) = lexicon::lookup(Section::Body, &tokens[at..sentence.tokens.end]) else {
             return false;
@@ -147,8 +149,20 @@ fn body_in_trouble(tokens: &[Token], sentence: &Sentence) -> bool {
         let before = at.checked_sub(1).map_or("", |i| tokens[i].text.as_str());
         let adverb = tokens[at].text == "back"
             && !matches!(before, "my" | "your" | "the" | "bad" | "his" | "her" | "a");
-        !adverb && (trouble || (TELLING.contains(&part) && !movement))
+        !adverb
+            && (trouble
+                || told_apart(before) && !trained && !movement
+                || TELLING.contains(&part) && !movement)
     })
+}
+
+/// Before a part of the body: somebody's, or one side of two.
+fn told_apart(before: &str) -> bool {
+    let whose = [
+        "mon", "ma", "mes", "ton", "ta", "tes", "votre", "vos", "my", "your", "le", "la", "l", "les", "au",
+        "aux", "right", "left",
+    ];
+    whose.contains(&before)
 }
 
 fn goes_on(tokens: &[Token], sentence: &Sentence) -> bool {
