@@ -2,7 +2,7 @@
 
 use crate::DbError;
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
+use sqlx::{AssertSqlSafe, PgConnection};
 
 /// A session that breaks a promise.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -150,15 +150,20 @@ pub struct TableRows {
 
 /// Every table of ours with its rows, counted one by one.
 pub async fn table_rows(conn: &mut PgConnection) -> Result<Vec<TableRows>, DbError> {
-    Ok(sqlx::query_as!(
-        TableRows,
+    let tables = sqlx::query!(
         r#"select format('%s.%s', n.nspname, c.relname) as "table!",
-                  (xpath('/row/c/text()', query_to_xml(format('select count(*) as c from %I.%I', n.nspname, c.relname),
-                                                       false, true, '')))[1]::text::bigint as "rows!"
+                  format('select count(*) from %I.%I', n.nspname, c.relname) as "count!"
              from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
             where c.relkind = 'r' and n.nspname in ('public', 'jarvis')
             order by n.nspname desc, c.relname"#
     )
-    .fetch_all(conn)
-    .await?)
+    .fetch_all(&mut *conn)
+    .await?;
+    let mut counted = Vec::with_capacity(tables.len());
+    for t in tables {
+        // The statement was put together by PostgreSQL, which quotes the names of its own catalogue.
+        let rows = sqlx::query_scalar(AssertSqlSafe(t.count)).fetch_one(&mut *conn).await?;
+        counted.push(TableRows { table: t.table, rows });
+    }
+    Ok(counted)
 }

@@ -17,9 +17,10 @@ pub enum Command {
     #[command(
         after_help = "Example:\n  curl -H \"Authorization: Bearer $(jarvis token mint --user claire@example.org)\" http://127.0.0.1:8787/api/v1/me"
     )]
+    #[command(group = clap::ArgGroup::new("whom").required(true).args(["kiosk", "user"]))]
     Mint {
         /// The kiosk's id
-        #[arg(long, conflicts_with = "user", required_unless_present = "user")]
+        #[arg(long)]
         kiosk: Option<KioskId>,
         /// The person's e-mail address
         #[arg(long)]

@@ -13,6 +13,7 @@ use crate::output::Output;
 use crate::serving::{self, Serving, Settings};
 use crate::signing;
 use anyhow::Context as _;
+use jarvis_core::KioskId;
 use jarvis_memory::sessions::KioskIdentity;
 use secrecy::ExposeSecret as _;
 use std::net::SocketAddr;
@@ -77,7 +78,7 @@ async fn play_and_serve(
         kiosk: kiosk.id,
         gym: kiosk.gym_id,
     })?;
-    out.talk(&farewell(&serving, &logins, token.token.expose_secret()));
+    out.talk(&farewell(&serving, &logins, kiosk.id, token.token.expose_secret()));
     serving.until_stopped().await?;
     out.talk("stopped; the demo's data is kept");
     Ok(())
@@ -96,21 +97,23 @@ async fn tell_story(out: Output, serving: &Serving, once: bool) -> anyhow::Resul
     Ok(())
 }
 
-fn farewell(serving: &Serving, logins: &[seed::Login], token: &str) -> String {
+fn farewell(serving: &Serving, logins: &[seed::Login], kiosk: KioskId, token: &str) -> String {
     let base = format!("http://{}", serving.address);
-    let mut text = format!(
-        "\nJARVIS serves {base}   API: {base}/api/docs   stop: Ctrl-C\n\nLogins (POST /api/v1/auth/sign-in):\n"
-    );
-    for login in logins {
-        text.push_str(&format!(
-            "  {:<28} {}  {}\n",
-            login.email, login.password, login.role
-        ));
-    }
-    text.push_str(&format!(
-        "\nBadge BADGE_001 at the kiosk of Lyon (the token lasts 15 minutes; a new one: jarvis token mint --kiosk …):\n\
-         curl -s {base}/api/v1/sessions -H 'content-type: application/json' \\\n  -H 'authorization: Bearer {token}' \\\n  \
-         -d '{{\"badge_id\":\"BADGE_001\"}}'\n"
-    ));
-    text
+    let program = std::env::current_exe().map_or_else(|_| "jarvis".to_owned(), |p| p.display().to_string());
+    let logins: String = logins
+        .iter()
+        .map(|l| format!("  {:<28} {}  {}\n", l.email, l.password, l.role))
+        .collect();
+    format!(
+        "\nJARVIS serves {base}   API: {base}/api/docs   stop: Ctrl-C\n\n\
+         Logins (POST /api/v1/auth/sign-in):\n{logins}\n\
+         Read badge BADGE_001 at the kiosk of Lyon:\n  \
+         curl -s {base}/api/v1/sessions -H 'content-type: application/json' \\\n    \
+         -H 'authorization: Bearer {token}' \\\n    \
+         -d '{{\"badge_id\":\"BADGE_001\"}}'\n\n\
+         The token lasts 15 minutes. In another terminal:\n  \
+         {program} token mint --kiosk {kiosk}\n  \
+         {program} recall BADGE_001 'douleur au genou' --gym lyon\n  \
+         {program} doctor\n"
+    )
 }
