@@ -74,7 +74,8 @@ fn holds(scene: &Scene<'_, '_>, rule: &Rule, hit: &Match, clause: &Clause) -> bo
 }
 
 fn names_kin(scene: &Scene<'_, '_>, hit: &Match, clause: &Clause) -> bool {
-    let start = scene.reading.sentences[clause.sentence].tokens.start;
+    let sentence = scene.reading.sentences[clause.sentence].tokens.start;
+    let start = sentence.max(hit.tokens.start.saturating_sub(60));
     (start..hit.tokens.start).any(|i| {
         let own = i > start && matches!(scene.reading.word(i - 1), "ma" | "mon" | "mes" | "my");
         own && lexicon::lookup(Section::Kin, &scene.reading.tokens[i..clause.tokens.end.max(i)]).is_some()

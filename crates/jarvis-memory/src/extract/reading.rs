@@ -53,6 +53,11 @@ const NOT: &[&str] = &[
     "wasn", "without", "sans", "haven", "hasn", "aren", "point", "non",
 ];
 
+/// Nobody says so many words in one clause; a longer run is cut, so that no text takes long to read.
+const LONGEST_CLAUSE: usize = 60;
+/// Who is meant is looked for so many words back.
+const FAR_BACK: usize = 60;
+
 /// A clause of a turn, as a range of token indices.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Clause {
@@ -206,8 +211,8 @@ impl<'a> Reading<'a> {
         {
             return false;
         }
-        let sentence = &self.sentences[clause.sentence].tokens;
-        (sentence.start..=hit.tokens.start)
+        let start = self.sentences[clause.sentence].tokens.start;
+        (start.max(hit.tokens.start.saturating_sub(FAR_BACK))..=hit.tokens.start)
             .rev()
             .find_map(|i| self.person(i, clause))
             .unwrap_or(true)
@@ -364,7 +369,7 @@ fn clauses(tokens: &[Token], sentences: &[Sentence]) -> Vec<Clause> {
     for (index, sentence) in sentences.iter().enumerate() {
         let mut start = sentence.tokens.start;
         for at in sentence.tokens.start + 1..sentence.tokens.end {
-            if opens_clause(tokens, start, at, sentence.tokens.end) {
+            if at - start >= LONGEST_CLAUSE || opens_clause(tokens, start, at, sentence.tokens.end) {
                 found.push(Clause {
                     tokens: start..at,
                     sentence: index,

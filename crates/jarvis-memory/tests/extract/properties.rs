@@ -46,6 +46,8 @@ fn talk() -> impl Strategy<Value = String> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
     #[test]
     fn any_talk_yields_quoted_facts_or_nothing(first in talk(), second in talk()) {
         let turns = said(&[&first, &second]);
