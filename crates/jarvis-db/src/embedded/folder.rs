@@ -31,6 +31,8 @@ impl Folder {
         let root = std::path::absolute(root).map_err(EmbeddedError::not_writable(root))?;
         let mode = if account.is_other() { 0o755 } else { 0o700 };
         make_dir(&root, mode)?;
+        // PostgreSQL tells where its data is without dots and links, and we compare.
+        let root = fs::canonicalize(&root).map_err(EmbeddedError::not_writable(&root))?;
         if !account.is_other() {
             account.check_owns(&root)?;
         }

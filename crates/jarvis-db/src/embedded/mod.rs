@@ -128,15 +128,19 @@ pub struct Embedded {
     port: u16,
     admin_url: SecretString,
     login_url: Option<SecretString>,
-    durable: bool,
+    /// As asked for, with the port that was found.
+    settings: EmbeddedSettings,
+    binaries: Binaries,
+    account: Account,
 }
 
 impl Embedded {
     /// Starts the server, makes the database when it is missing, and brings the schema up to date.
     pub async fn start(settings: &EmbeddedSettings, progress: Progress<'_>) -> Result<Self, EmbeddedError> {
-        let mut embedded = Self::start_server(settings, progress).await?;
+        let mut embedded = Self::open(settings, progress).await?;
         match embedded.prepare(progress).await {
             Ok(()) => {
+                embedded.folder.announce(embedded.port)?;
                 progress(Stage::Ready);
                 Ok(embedded)
             }
@@ -152,9 +156,15 @@ impl Embedded {
         settings: &EmbeddedSettings,
         progress: Progress<'_>,
     ) -> Result<Self, EmbeddedError> {
+        let mut embedded = Self::open(settings, progress).await?;
+        embedded.folder.announce(embedded.port)?;
+        Ok(embedded)
+    }
+
+    async fn open(settings: &EmbeddedSettings, progress: Progress<'_>) -> Result<Self, EmbeddedError> {
         let account = Account::choose();
         let binaries = Binaries::find(settings.pg_dir.as_deref(), &account)?;
-        let mut folder = Folder::open(&settings.data_dir, binaries.major(), &account)?;
+        let folder = Folder::open(&settings.data_dir, binaries.major(), &account)?;
         let server = Server {
             settings,
             binaries: &binaries,
@@ -163,21 +173,45 @@ impl Embedded {
             progress,
         };
         let (postmaster, port, password) = server.start().await?;
-        folder.announce(port)?;
-        tracing::info!(
-            pid = postmaster.pid,
-            port,
-            user = account.name(),
-            "PostgreSQL is ready"
-        );
+        let pid = postmaster.pid;
+        tracing::info!(pid, port, user = account.name(), "PostgreSQL is ready");
         Ok(Self {
             postmaster,
-            folder,
             port,
             admin_url: url(port, SUPERUSER, &password, "postgres"),
             login_url: None,
-            durable: settings.durable,
+            settings: EmbeddedSettings {
+                port: Some(port),
+                ..settings.clone()
+            },
+            binaries,
+            account,
+            folder,
         })
+    }
+
+    /// Starts the server again, at the same port, if it ended without being told to; returns whether it had.
+    /// To be called now and then: whoever is connected reconnects by itself, but nobody else restarts the server.
+    pub async fn revive(&mut self) -> Result<bool, EmbeddedError> {
+        if self.postmaster.is_running() {
+            return Ok(false);
+        }
+        tracing::error!(pid = self.postmaster.pid, "PostgreSQL ended by itself");
+        let server = Server {
+            settings: &self.settings,
+            binaries: &self.binaries,
+            account: &self.account,
+            folder: &self.folder,
+            progress: &|_| {},
+        };
+        let (postmaster, ..) = server.start().await?;
+        tracing::info!(
+            pid = postmaster.pid,
+            port = self.port,
+            "PostgreSQL is ready again"
+        );
+        self.postmaster = postmaster;
+        Ok(true)
     }
 
     async fn prepare(&mut self, progress: Progress<'_>) -> Result<(), EmbeddedError> {
@@ -254,7 +288,7 @@ impl Embedded {
 
     /// Ends the server in order: connections are closed, everything is written. After 30 s it is made to end.
     pub async fn stop(mut self) -> Result<(), EmbeddedError> {
-        let patience = if self.durable { 30 } else { 3 };
+        let patience = if self.settings.durable { 30 } else { 3 };
         self.postmaster.stop(Duration::from_secs(patience)).await
     }
 }

@@ -120,19 +120,9 @@ impl Server<'_> {
         cluster: &Path,
         password: &SecretString,
     ) -> Result<Option<(Postmaster, u16)>, EmbeddedError> {
-        // PostgreSQL itself clears away the file of a process that is gone.
-        let Some(found) = PidFile::read(cluster).filter(|found| !found.is_gone()) else {
+        let Some(found) = PidFile::read(cluster).filter(|found| found.is_postmaster_of(cluster)) else {
             return Ok(None);
         };
-        if !found.is_postmaster_of(cluster) {
-            // PostgreSQL would refuse because of the process that has this number now, a stranger or one whose end
-            // nobody noted. Whether an orphan of the old server
-            // still works on the files, it finds out by itself, by the shared memory of this directory.
-            let path = cluster.join("postmaster.pid");
-            tracing::info!(pid = found.pid, "removing the lock file of a server that ended");
-            fs::remove_file(&path).map_err(EmbeddedError::not_writable(&path))?;
-            return Ok(None);
-        }
         let mut postmaster = Postmaster::left_behind(found.pid);
         let wanted = found
             .port
@@ -151,6 +141,21 @@ impl Server<'_> {
         Ok(None)
     }
 
+    /// PostgreSQL clears away the lock file of a process that is gone, but refuses to start when another process has
+    /// that number now: a stranger, or one whose end nobody noted. Whether an orphan of the old server still works on
+    /// the files, it finds out without the file, by the shared memory of this directory.
+    fn clear_lock(cluster: &Path) -> Result<(), EmbeddedError> {
+        let Some(found) = PidFile::read(cluster) else {
+            return Ok(());
+        };
+        if found.is_gone() || found.is_postmaster_of(cluster) {
+            return Ok(());
+        }
+        let path = cluster.join("postmaster.pid");
+        tracing::info!(pid = found.pid, "removing the lock file of a server that ended");
+        fs::remove_file(&path).map_err(EmbeddedError::not_writable(&path))
+    }
+
     async fn launch(
         &self,
         cluster: &Path,
@@ -159,13 +164,14 @@ impl Server<'_> {
         let begun = Instant::now();
         (self.progress)(Stage::Starting);
         loop {
+            Self::clear_lock(cluster)?;
             let port = self.settings.port.map_or_else(free_port, port_if_free)?;
             match self.launch_once(cluster, password, port, begun).await {
                 // Somebody took the free port between our look and PostgreSQL's.
                 Err(EmbeddedError::PortTaken { .. }) if self.settings.port.is_none() => {}
                 // Processes of a killed server end when they notice that it is gone.
                 Err(EmbeddedError::StartFailed { reason, .. })
-                    if reason.contains("shared memory block")
+                    if (reason.contains("shared memory block") || reason.contains("postmaster.pid"))
                         && begun.elapsed() < self.settings.start_timeout =>
                 {
                     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -239,9 +245,11 @@ impl Server<'_> {
     }
 
     fn start_failed(&self, start_log: &Path, earlier: &Log, cluster: &Path, port: u16) -> EmbeddedError {
-        let mut said = fs::read_to_string(start_log).unwrap_or_default();
         let log = Log::newest(cluster);
-        said.push_str(&log.since(earlier));
+        let mut said = log.since(earlier);
+        // What it says before its log is open comes last: whoever fails so early writes nothing else, and the log
+        // may still hear from processes of the server before.
+        said.push_str(&fs::read_to_string(start_log).unwrap_or_default());
         if said.contains("Address already in use") {
             return EmbeddedError::PortTaken { port };
         }
@@ -254,6 +262,10 @@ impl Server<'_> {
             .lines()
             .filter_map(|line| line.split_once("FATAL:").or(line.split_once("PANIC:")))
             .map(|(_, text)| text.trim())
+            // Said to those who connect, us among them.
+            .filter(|text| {
+                !text.starts_with("terminating connection") && !text.starts_with("the database system is")
+            })
             .collect();
         EmbeddedError::StartFailed {
             reason: match fatal.last() {

@@ -183,6 +183,25 @@ async fn a_server_killed_outright_recovers_what_was_committed() {
 }
 
 #[tokio::test]
+async fn a_server_that_ends_by_itself_is_revived_at_the_same_port() {
+    let data = Data::new();
+    let mut server = data.start().await.unwrap();
+    assert!(!server.revive().await.unwrap());
+    let (pid, url) = (server.pid(), server.admin_url().clone());
+    kill(Pid::from_raw(i32::try_from(pid).unwrap()), Signal::SIGKILL).unwrap();
+    let begun = Instant::now();
+    while !server.revive().await.unwrap() {
+        assert!(
+            begun.elapsed() < Duration::from_secs(10),
+            "its end goes unnoticed"
+        );
+    }
+    assert_ne!(server.pid(), pid);
+    assert_eq!(count(&url, "select count(*) from pg_database").await, 3);
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_lock_left_by_a_process_that_is_gone_or_a_stranger_now_is_no_obstacle() {
     let data = Data::new();
     let server = data.start().await.unwrap();
@@ -500,6 +519,27 @@ async fn folders_made_on_the_way_can_be_entered_whatever_the_umask() {
             dir.display()
         );
     }
+}
+
+#[tokio::test]
+async fn a_folder_may_be_named_with_dots_and_links() {
+    let data = Data::new();
+    fs::create_dir(data.0.join("real")).unwrap();
+    std::os::unix::fs::symlink(data.0.join("real"), data.0.join("link")).unwrap();
+    let settings = EmbeddedSettings {
+        data_dir: data.0.join("real/../link/./data"),
+        ..data.settings()
+    };
+    let server = Embedded::start_server(&settings, &|_| {}).await.unwrap();
+    assert!(
+        embedded::running(&settings.data_dir).unwrap().is_none(),
+        "there is no login yet"
+    );
+    assert_eq!(
+        server.cluster_dir(),
+        fs::canonicalize(data.0.join("real/data/postgres/18")).unwrap()
+    );
+    server.stop().await.unwrap();
 }
 
 #[tokio::test]

@@ -437,7 +437,8 @@ async fn an_old_server_is_refused() {
         create function old.current_setting(setting text) returns text language sql as
           $$ select case setting when 'server_version_num' then '140011' else '14.11' end $$;
         grant usage on schema old to public;
-        alter database DATABASE set search_path = old, pg_catalog, public";
+        alter role current_user in database DATABASE set search_path = old, pg_catalog, public;
+        alter role jarvis_login in database DATABASE set search_path = old, pg_catalog, public";
     run(test.url(), old.replace("DATABASE", test.name())).await;
     let error = migrations::up(test.url(), ours()).await.unwrap_err();
     assert!(
