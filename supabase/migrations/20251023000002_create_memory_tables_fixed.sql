@@ -470,9 +470,10 @@ begin
     perform jarvis.check_fact_value(new.category, new.fact_value);
   end if;
 
-  -- A new value from a new conversation does not inherit the old value's evidence.
+  -- A new value from a new conversation does not inherit the old value's evidence, unless it was said there again.
   if tg_op = 'UPDATE' and new.fact_value <> old.fact_value and new.source_quote = old.source_quote
-     and new.source_session_id is distinct from old.source_session_id then
+     and new.source_session_id is distinct from old.source_session_id
+     and not coalesce(jarvis.quote_is_said(new.gym_id, new.member_id, new.source_session_id, new.source_quote), false) then
     new.source_quote := null;
     new.source_event_id := null;
   end if;
@@ -517,18 +518,16 @@ end
 $$;
 comment on function jarvis.guard_fact() is 'Déclencheur : consentement, preuve et règles de remplacement des faits (mise à jour gardée).';
 
--- The same value from another conversation confirms it; a conversation processed twice does not.
+-- The same value from another conversation confirms it; a conversation processed twice, or none at all, does not.
 create function jarvis.same_value_again(was public.member_facts, becomes public.member_facts) returns public.member_facts
   language plpgsql stable set search_path = ''
   as $$
 declare
   session constant text := jarvis.change_session(becomes.source_session_id);
-  said_again constant boolean := case
-    when session is null then (to_jsonb(becomes) - '{confidence,updated_at}'::text[])
-                            = (to_jsonb(was) - '{confidence,updated_at}'::text[])
-    else not exists (select from jarvis.member_fact_history h
-                      where h.gym_id = was.gym_id and h.fact_id = was.id and h.session_id = session
-                        and h.operation in ('insert', 'update', 'confirm', 'revive')) end;
+  said_again constant boolean := session is not null
+    and not exists (select from jarvis.member_fact_history h
+                     where h.gym_id = was.gym_id and h.fact_id = was.id and h.session_id = session
+                       and h.operation in ('insert', 'update', 'confirm', 'revive'));
 begin
   if was.verified and not becomes.verified or not said_again then
     becomes.source_session_id := was.source_session_id;
@@ -740,7 +739,7 @@ comment on column jarvis.embedding_models.c is 'Cosinus pour lequel la similarit
 comment on column jarvis.embedding_models.dimensions is 'Dimensions utiles, avant les zéros.';
 comment on column jarvis.embedding_models.note is 'Origine des valeurs.';
 insert into jarvis.embedding_models (model, a, c, dimensions, note) values
-  ('e5-small-multilingual', 28.33, 0.2008, 384, 'multilingual-e5-small centré, complété par des zéros ; calibré sur le jeu de rappel FR-EN'),
+  ('e5-small-multilingual', 25.27, 0.1674, 384, 'multilingual-e5-small centré, complété par des zéros ; calibré sur le jeu de rappel FR-EN'),
   ('text-embedding-3-small', 20.0, 0.30, 1536, 'valeurs de départ, à recalibrer avec une clé');
 
 create table jarvis.summary_vectors (

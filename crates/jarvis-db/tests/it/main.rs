@@ -1,6 +1,15 @@
 //! Against a real PostgreSQL: run by `make test`, or `cargo xtask with-postgres -- cargo nextest run -p jarvis-db`.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod consent;
+mod data_map;
 mod embedded;
+mod facts_upsert;
+mod isolation_matrix;
 mod migrations;
+mod policy_mutation;
+mod recall_sql;
 mod scope;
+mod tenancy;
+mod triggers;
+mod world;

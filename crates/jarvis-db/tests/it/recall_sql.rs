@@ -1,0 +1,325 @@
+//! The search function of the contract: exact, calibrated, one member's rows only.
+
+use crate::world::{MANAGER_A, SERVER_A, STAFF_A, World, become_, lines, one, refusal_code, run};
+use sqlx::PgConnection;
+
+/// Vectors of 1536 numbers from a fixed seed, of which the first `spread` dimensions differ from zero.
+fn vector(seed: u64, spread: usize) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut numbers: Vec<f32> = (0..spread)
+        .map(|_| {
+            // xorshift64, Marsaglia 2003
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            f32::from(u16::try_from(state >> 48).expect("16 bits are left")) / 65_536.0 - 0.5
+        })
+        .collect();
+    let length = numbers.iter().map(|x| x * x).sum::<f32>().sqrt();
+    numbers.iter_mut().for_each(|x| *x /= length);
+    numbers.resize(1536, 0.0);
+    numbers
+}
+
+fn literal(vector: &[f32]) -> String {
+    let numbers: Vec<String> = vector.iter().map(ToString::to_string).collect();
+    format!("'[{}]'::extensions.vector", numbers.join(","))
+}
+
+async fn store(connection: &mut PgConnection, member: &str, session: &str, model: &str, vector: &[f32]) {
+    let vector = literal(vector);
+    run(
+        connection,
+        &format!(
+            "insert into public.conversation_summaries (session_id, member_id, summary_text, embedding, embedding_model)
+             values ('{session}', {member}, '{session}', {vector}, '{model}')"
+        ),
+    )
+    .await;
+}
+
+async fn search(connection: &mut PgConnection, query: &[f32], member: &str, rest: &str) -> Vec<String> {
+    let query = literal(query);
+    lines(
+        connection,
+        &format!("select session_id from public.match_conversation_summaries({query}, {member}{rest})"),
+    )
+    .await
+}
+
+const E5: &str = "e5-small-multilingual";
+
+#[tokio::test]
+async fn the_order_is_that_of_brute_force() {
+    let world = World::new().await;
+    let mut tx = world.act_as(SERVER_A).await;
+    let stored: Vec<Vec<f32>> = (0..200).map(|n| vector(n + 1, 384)).collect();
+    for (n, v) in stored.iter().enumerate() {
+        store(&mut tx, "{a9}", &format!("n{n}"), E5, v).await;
+    }
+    for seed in 1000..1010 {
+        let query = vector(seed, 384);
+        let mut expected: Vec<(f32, String)> = stored
+            .iter()
+            .enumerate()
+            .map(|(n, v)| (v.iter().zip(&query).map(|(a, b)| a * b).sum(), format!("n{n}")))
+            .collect();
+        expected.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let found = search(&mut tx, &query, "{a9}", ", 0, 200").await;
+        assert_eq!(found.len(), 200);
+        for (rank, session) in found.iter().enumerate() {
+            let similarity = expected
+                .iter()
+                .find(|(_, s)| s == session)
+                .map(|(c, _)| *c)
+                .expect("stored");
+            // Half precision may swap neighbours that differ by less than 1e-3.
+            assert!((similarity - expected[rank].0).abs() < 1e-3, "rank {rank}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn similarity_is_calibrated_and_the_threshold_cuts_it() {
+    let world = World::new().await;
+    let mut tx = world.act_as(SERVER_A).await;
+    let (near, far) = (vector(1, 2), vector(2, 2));
+    store(&mut tx, "{a9}", "near", E5, &near).await;
+    store(&mut tx, "{a9}", "far", E5, &far).await;
+    let query = literal(&near);
+    let same: f64 = one(
+        &mut tx,
+        &format!("select similarity from public.match_conversation_summaries({query}, {{a9}}) limit 1"),
+    )
+    .await;
+    run(&mut tx, "reset role").await;
+    let (a, c): (f64, f64) = sqlx::query_as("select a, c from jarvis.embedding_models where model = $1")
+        .bind(E5)
+        .fetch_one(&mut *tx)
+        .await
+        .unwrap();
+    assert!(
+        (same - 1.0 / (1.0 + (-a * (1.0 - c)).exp())).abs() < 1e-6,
+        "{same}"
+    );
+
+    become_(&mut tx, SERVER_A).await;
+    let cosine: f32 = near.iter().zip(&far).map(|(x, y)| x * y).sum();
+    let far_similarity = 1.0 / (1.0 + (-a * (f64::from(cosine) - c)).exp());
+    for (threshold, expected) in [(far_similarity - 1e-3, 2), (far_similarity + 1e-3, 1)] {
+        if (0.0..=1.0).contains(&threshold) {
+            assert_eq!(
+                search(&mut tx, &near, "{a9}", &format!(", {threshold}"))
+                    .await
+                    .len(),
+                expected
+            );
+        }
+    }
+    assert_eq!(
+        search(&mut tx, &near, "{a9}", ", 1.01").await,
+        Vec::<String>::new()
+    );
+    assert_eq!(search(&mut tx, &near, "{a9}", ", -1, 1").await, ["near"]);
+    assert_eq!(
+        search(&mut tx, &near, "{a9}", ", -1, 0").await,
+        Vec::<String>::new()
+    );
+}
+
+#[tokio::test]
+async fn the_guides_defaults_hold() {
+    let world = World::new().await;
+    let mut tx = world.act_as(SERVER_A).await;
+    for n in 0..8 {
+        store(&mut tx, "{a9}", &format!("n{n}"), E5, &vector(1, 2)).await;
+    }
+    assert_eq!(
+        search(&mut tx, &vector(1, 2), "{a9}", "").await.len(),
+        5,
+        "match_count is 5 by default"
+    );
+    let signature: String = one(
+        &mut tx,
+        "select pg_get_function_arguments('public.match_conversation_summaries'::regproc)",
+    )
+    .await;
+    assert!(
+        signature.contains("query_embedding") && signature.contains("filter_member_id uuid"),
+        "{signature}"
+    );
+    assert!(
+        signature.contains("match_threshold double precision DEFAULT 0.7"),
+        "{signature}"
+    );
+    assert!(signature.contains("match_count integer DEFAULT 5"), "{signature}");
+}
+
+#[tokio::test]
+async fn another_member_and_another_gym_are_never_found() {
+    let world = World::new().await;
+    let query = vector(7, 384);
+    let mut tx = world.act_as(SERVER_A).await;
+    store(&mut tx, "{a9}", "mine", E5, &vector(8, 384)).await;
+    run(
+        &mut tx,
+        "delete from public.conversation_summaries where member_id = {a1}",
+    )
+    .await;
+    store(&mut tx, "{a1}", "neighbour", E5, &query).await;
+    become_(&mut tx, crate::world::SERVER_B).await;
+    store(&mut tx, "{b9}", "stranger", E5, &query).await;
+    for persona in [SERVER_A, MANAGER_A, STAFF_A] {
+        become_(&mut tx, persona).await;
+        assert_eq!(search(&mut tx, &query, "{a9}", ", 0, 100").await, ["mine"]);
+        assert_eq!(
+            search(&mut tx, &query, "{b9}", ", 0, 100").await,
+            Vec::<String>::new()
+        );
+    }
+}
+
+#[tokio::test]
+async fn only_vectors_of_the_gyms_own_model_are_compared() {
+    let world = World::new().await;
+    let mut tx = world.act_as(SERVER_A).await;
+    let query = vector(3, 384);
+    store(&mut tx, "{a9}", "e5", E5, &query).await;
+    store(&mut tx, "{a9}", "openai", "text-embedding-3-small", &query).await;
+    store(&mut tx, "{a9}", "somebody", "unknown", &query).await;
+    assert_eq!(search(&mut tx, &query, "{a9}", "").await, ["e5"]);
+    run(
+        &mut tx,
+        "update public.gyms set embedding_model = 'text-embedding-3-small'",
+    )
+    .await;
+    assert_eq!(search(&mut tx, &query, "{a9}", "").await, ["openai"]);
+    run(
+        &mut tx,
+        "update public.gyms set embedding_model = 'never heard of'",
+    )
+    .await;
+    assert_eq!(search(&mut tx, &query, "{a9}", "").await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn the_side_table_follows_its_summaries() {
+    let world = World::new().await;
+    let mut tx = world.act_as(SERVER_A).await;
+    let held = "select count(*) from jarvis.summary_vectors where member_id = {a9}";
+    store(&mut tx, "{a9}", "one", "unknown", &vector(1, 2)).await;
+    assert_eq!(one::<i64>(&mut tx, held).await, 0);
+    let reembed = format!(
+        "update public.conversation_summaries set embedding = {}, embedding_model = '{E5}' where session_id = 'one'",
+        literal(&vector(2, 384))
+    );
+    run(&mut tx, &reembed).await;
+    assert_eq!(search(&mut tx, &vector(2, 384), "{a9}", "").await, ["one"]);
+    run(
+        &mut tx,
+        "update public.conversation_summaries set embedding = null where session_id = 'one'",
+    )
+    .await;
+    assert_eq!(one::<i64>(&mut tx, held).await, 0);
+    run(&mut tx, &reembed).await;
+    run(
+        &mut tx,
+        "delete from public.conversation_summaries where session_id = 'one'",
+    )
+    .await;
+    assert_eq!(one::<i64>(&mut tx, held).await, 0);
+}
+
+#[tokio::test]
+async fn questions_without_a_sense_get_no_answer_or_a_clear_one() {
+    let world = World::new().await;
+    let mut tx = world.act_as(SERVER_A).await;
+    store(&mut tx, "{a9}", "zero", E5, &vec![0.0; 1536]).await;
+    store(&mut tx, "{a9}", "real", E5, &vector(1, 2)).await;
+    assert_eq!(
+        search(&mut tx, &vector(1, 2), "{a9}", ", 0").await,
+        ["real"],
+        "a null vector is near nothing"
+    );
+    assert_eq!(
+        search(&mut tx, &vec![0.0; 1536], "{a9}", ", 0").await,
+        Vec::<String>::new()
+    );
+    let nothing = "select count(*) from public.match_conversation_summaries(null, {a9}, 0)";
+    assert_eq!(one::<i64>(&mut tx, nothing).await, 0);
+    let short = "select * from public.match_conversation_summaries('[1,2,3]'::extensions.vector, {a9}, 0)";
+    assert_eq!(refusal_code(&mut tx, short).await, "22000");
+}
+
+#[tokio::test]
+async fn words_find_summaries_without_accents_and_best_first() {
+    let world = World::new().await;
+    let mut tx = world.act_as(SERVER_A).await;
+    for (session, text, language) in [
+        (
+            "fr1",
+            "Il s''entraîne le matin pour préparer un marathon, marathon en avril.",
+            "fr",
+        ),
+        ("fr2", "Un marathon un jour, peut-être.", "fr"),
+        ("fr3", "Elle préfère les machines.", "fr"),
+        ("en1", "She trains for a marathon.", "en"),
+        ("de1", "Er trainiert für den Marathon.", "de"),
+    ] {
+        run(
+            &mut tx,
+            &format!(
+                "insert into public.conversation_summaries (session_id, member_id, summary_text, language)
+                 values ('{session}', {{a9}}, '{text}', '{language}')"
+            ),
+        )
+        .await;
+    }
+    let recall = |query: &str, language: &str| {
+        format!("select session_id from jarvis.recall_text({{A}}, {{a9}}, '{query}', '{language}', 3)")
+    };
+    assert_eq!(lines(&mut tx, &recall("entrainement", "fr")).await, ["fr1"]);
+    assert_eq!(lines(&mut tx, &recall("PREFERE", "fr")).await, ["fr3"]);
+    let marathons = lines(&mut tx, &recall("un marathon", "fr")).await;
+    assert_eq!(marathons.len(), 3);
+    assert_eq!(marathons[0], "fr1");
+    assert_eq!(
+        lines(&mut tx, &recall("| & ! :* <->", "fr")).await,
+        Vec::<String>::new()
+    );
+    assert_eq!(lines(&mut tx, &recall("", "fr")).await, Vec::<String>::new());
+    let best = "select similarity from jarvis.recall_text({A}, {a9}, 'marathon') limit 1";
+    assert!((one::<f64>(&mut tx, best).await - 1.0).abs() < 1e-9);
+}
+
+#[tokio::test]
+async fn a_members_search_reads_no_other_members_vectors() {
+    let world = World::new().await;
+    let mut tx = world.admin().await;
+    run(
+        &mut tx,
+        "insert into public.gym_members_v2 (gym_id, badge_id, first_name, last_name)
+           select {A}, 'X' || n, 'x', 'x' from generate_series(1, 300) n;
+         insert into jarvis.consent_ledger (gym_id, member_id, purpose, granted, source)
+           select gym_id, id, 'memory', true, 'import' from public.gym_members_v2 where badge_id like 'X%';
+         insert into public.conversation_summaries (gym_id, member_id, session_id, summary_text, embedding, embedding_model)
+           select gym_id, id, 'x' || badge_id, 'x', s.embedding, 'e5-small-multilingual'
+             from public.gym_members_v2,
+                  (select embedding from public.conversation_summaries where session_id = 'session-a1') s
+            where badge_id like 'X%';
+         analyze jarvis.summary_vectors; analyze public.conversation_summaries",
+    )
+    .await;
+    become_(&mut tx, MANAGER_A).await;
+    let plan = lines(
+        &mut tx,
+        "explain (costs off) select v.summary_id from jarvis.summary_vectors v
+          where v.member_id = {a1} and v.gym_id = {A} and v.model = 'e5-small-multilingual'",
+    )
+    .await
+    .join("\n");
+    assert!(
+        plan.contains("summary_vectors_member") && !plan.contains("Seq Scan"),
+        "{plan}"
+    );
+}

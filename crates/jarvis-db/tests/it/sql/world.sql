@@ -1,0 +1,63 @@
+-- Two gyms with equal badges and equal names. Gym A has two members with a full life and a bare one, gym B three and
+-- a bare one, so that a count says whose rows were seen: 2 is A's, 3 is B's, 5 is both.
+
+insert into public.gyms (id, name, slug) values
+  ('aaaaaaaa-0000-7000-8000-000000000000', 'Salle du Canal', 'canal'),
+  ('bbbbbbbb-0000-7000-8000-000000000000', 'Salle du Canal', 'canal-2');
+
+insert into public.users (id, email, full_name, role, gym_access, is_active) values
+  ('00000000-0000-7000-8000-0000000000a1', 'staff-a@exemple.fr', 'Accueil A', 'gym_staff',
+   array['aaaaaaaa-0000-7000-8000-000000000000']::uuid[], true),
+  ('00000000-0000-7000-8000-0000000000a2', 'manager-a@exemple.fr', 'Responsable A', 'gym_manager',
+   array['aaaaaaaa-0000-7000-8000-000000000000']::uuid[], true),
+  ('00000000-0000-7000-8000-0000000000a3', 'inactive-a@exemple.fr', 'Ancienne A', 'gym_manager',
+   array['aaaaaaaa-0000-7000-8000-000000000000']::uuid[], false),
+  ('00000000-0000-7000-8000-0000000000ab', 'manager-ab@exemple.fr', 'Responsable AB', 'gym_manager',
+   array['aaaaaaaa-0000-7000-8000-000000000000', 'bbbbbbbb-0000-7000-8000-000000000000']::uuid[], true),
+  ('00000000-0000-7000-8000-0000000000b2', 'manager-b@exemple.fr', 'Responsable B', 'gym_manager',
+   array['bbbbbbbb-0000-7000-8000-000000000000']::uuid[], true),
+  ('00000000-0000-7000-8000-0000000000ff', 'super@exemple.fr', 'Opérateur', 'super_admin', '{}', true);
+insert into auth.users (id, email) select id, email from public.users;
+
+create schema world;
+-- Letter a or b, number 1 to 3; number 9 is the member without any row of their own.
+create table world.people as
+select letter, n, g.id as gym_id,
+       (repeat(letter, 8) || '-0000-7000-8000-00000000000' || n)::uuid as member_id,
+       'session-' || letter || n as session_id,
+       (repeat(letter, 8) || '-0000-7000-8000-00000000010' || n)::uuid as kiosk_id
+  from (values ('a', 1), ('a', 2), ('a', 9), ('b', 1), ('b', 2), ('b', 3), ('b', 9)) as p (letter, n)
+  join public.gyms g on g.slug = case letter when 'a' then 'canal' else 'canal-2' end;
+
+insert into public.gym_members_v2 (id, gym_id, badge_id, first_name, last_name, date_of_birth)
+select member_id, gym_id, 'BADGE_00' || n, 'Camille', 'Martin', '1990-05-17' from world.people;
+insert into jarvis.consent_ledger (gym_id, member_id, purpose, granted, source)
+select gym_id, member_id, purpose, true, 'import'
+  from world.people, unnest(array['memory', 'health_memory', 'share_with_staff']) as purpose;
+
+create view world.full_lives as select * from world.people where n <> 9;
+insert into public.kiosks (id, gym_id, name, slug) select kiosk_id, gym_id, 'Borne ' || n, 'borne-' || n from world.full_lives;
+insert into jarvis.kiosk_pairing_codes (code_hash, gym_id, kiosk_id, expires_at)
+select sha256(session_id::bytea), gym_id, kiosk_id, now() + interval '10 minutes' from world.full_lives;
+insert into public.member_fitness_profile (member_id, gym_id) select member_id, gym_id from world.full_lives;
+insert into public.member_preferences (member_id, gym_id) select member_id, gym_id from world.full_lives;
+insert into public.member_visits (member_id, gym_id) select member_id, gym_id from world.full_lives;
+insert into public.conversation_sessions (session_id, gym_id, kiosk_id, member_id)
+select session_id, gym_id, kiosk_id, member_id from world.full_lives;
+insert into public.conversation_events (session_id, gym_id, member_id, event_type, transcript)
+select session_id, gym_id, member_id, 'user_transcript', 'J''ai mal au genou droit depuis janvier' from world.full_lives;
+insert into public.member_facts (member_id, gym_id, category, fact_key, fact_value, source_session_id, source_quote)
+select member_id, gym_id, f.category, f.fact_key, f.fact_value, session_id, 'mal au genou droit'
+  from world.full_lives,
+       (values ('injury', 'knee_pain', '{"location": "right_knee"}'::jsonb),
+               ('goal', 'weight', '{"kind": "weight_loss"}'::jsonb)) as f (category, fact_key, fact_value);
+insert into public.conversation_summaries (session_id, member_id, gym_id, summary_text, embedding, embedding_model)
+select session_id, member_id, gym_id, 'Genou droit douloureux.', v.embedding, 'e5-small-multilingual'
+  from world.full_lives, (select array_agg(case i when 1 then 1.0 else 0.0 end)::extensions.vector as embedding
+                            from generate_series(1, 1536) as i) as v;
+insert into public.member_analytics (member_id, gym_id) select member_id, gym_id from world.full_lives;
+insert into public.manager_alerts (gym_id, member_id, alert_type, title)
+select gym_id, member_id, 'inactivity', 'Absence' from world.full_lives;
+insert into public.insights_reports (gym_id, report_type, title, period_start, period_end)
+select gym_id, 'daily_summary', 'Jour', now() - n * interval '1 day', now() from world.full_lives;
+insert into jarvis.jobs (kind, gym_id) select 'test.world', gym_id from world.full_lives;

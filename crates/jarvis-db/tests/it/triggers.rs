@@ -1,0 +1,334 @@
+//! What the database does by itself: sessions of other applications, late events, visits, dates.
+
+use crate::world::{MANAGER_A, SERVER_A, SERVICE, World, become_, lines, one, refusal_code, refused, run};
+
+#[tokio::test]
+async fn an_event_of_an_unknown_session_opens_one_for_its_member() {
+    let world = World::new().await;
+    for persona in [SERVICE, MANAGER_A, SERVER_A] {
+        let mut tx = world.act_as(persona).await;
+        run(
+            &mut tx,
+            r#"insert into public.conversation_events (session_id, member_id, event_type, transcript, "timestamp")
+               values ('from-elsewhere', {a1}, 'user_transcript', 'Bonjour', '2026-01-02 10:00+00')"#,
+        )
+        .await;
+        let opened = lines(
+            &mut tx,
+            "select format('%s %s %s %s', channel, state, member_id = {a1}, gym_id = {A})
+               from public.conversation_sessions where session_id = 'from-elsewhere'",
+        )
+        .await;
+        assert_eq!(opened, ["external open t t"], "{persona:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_event_of_an_unknown_session_without_a_member_is_refused() {
+    let world = World::new().await;
+    let mut tx = world.act_as(SERVICE).await;
+    let refusal = refused(
+        &mut tx,
+        "insert into public.conversation_events (session_id, event_type) values ('nowhere', 'error')",
+    )
+    .await;
+    assert_eq!(
+        (refusal.code.as_str(), refusal.message.as_str()),
+        ("JS001", "session_not_found")
+    );
+}
+
+#[tokio::test]
+async fn an_event_takes_its_member_and_gym_from_its_session() {
+    let world = World::new().await;
+    let mut tx = world.act_as(SERVICE).await;
+    let filled: bool = one(
+        &mut tx,
+        "insert into public.conversation_events (session_id, event_type) values ('session-a1', 'error')
+         returning member_id = {a1} and gym_id = {A}",
+    )
+    .await;
+    assert!(filled);
+}
+
+#[tokio::test]
+async fn an_event_for_another_members_session_is_refused() {
+    let world = World::new().await;
+    let mut tx = world.act_as(SERVER_A).await;
+    let insert = "insert into public.conversation_events (session_id, event_type, member_id)
+                  values ('session-a1', 'error', {a2})";
+    assert_eq!(
+        refused(&mut tx, insert).await.message,
+        "session_of_another_member"
+    );
+    let update = "update public.conversation_events set member_id = {a2} where session_id = 'session-a1'";
+    assert_eq!(refusal_code(&mut tx, update).await, "JS002");
+    let update = "update public.conversation_sessions set member_id = {a2} where session_id = 'session-a1'";
+    assert_eq!(refusal_code(&mut tx, update).await, "JS002");
+}
+
+#[tokio::test]
+async fn an_event_may_come_ten_minutes_late_and_no_later() {
+    let world = World::new().await;
+    for (minutes, accepted) in [(9, true), (11, false)] {
+        let mut tx = world.act_as(SERVER_A).await;
+        run(
+            &mut tx,
+            &format!(
+                "update public.conversation_sessions set state = 'closing', ended_at = now() - interval '{minutes} min'
+                  where session_id = 'session-a1'"
+            ),
+        )
+        .await;
+        let insert =
+            "insert into public.conversation_events (session_id, event_type) values ('session-a1', 'error')";
+        if accepted {
+            run(&mut tx, insert).await;
+        } else {
+            assert_eq!(refused(&mut tx, insert).await.message, "session_closed");
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_our_server_may_say_when_an_event_arrived() {
+    let world = World::new().await;
+    let insert = "insert into public.conversation_events (session_id, event_type, received_at)
+                  values ('session-a1', 'error', '2001-01-01') returning extract(year from received_at)::int";
+    assert_eq!(one::<i32>(&mut *world.act_as(SERVER_A).await, insert).await, 2001);
+    assert!(one::<i32>(&mut *world.act_as(SERVICE).await, insert).await > 2001);
+}
+
+#[tokio::test]
+async fn a_late_event_of_another_application_sends_the_session_to_processing_again() {
+    let world = World::new().await;
+    let mut tx = world.act_as(SERVICE).await;
+    run(
+        &mut tx,
+        "update public.conversation_sessions set state = 'processed', ended_at = now(), attempts = 3
+          where session_id = 'session-a1'",
+    )
+    .await;
+    run(
+        &mut tx,
+        "insert into public.conversation_events (session_id, event_type) values ('session-a1', 'error')",
+    )
+    .await;
+    let now: String = one(
+        &mut tx,
+        "select format('%s %s %s', state, attempts, last_event_at is not null) from public.conversation_sessions
+          where session_id = 'session-a1'",
+    )
+    .await;
+    assert_eq!(now, "closing 0 t");
+}
+
+#[tokio::test]
+async fn the_same_provider_event_twice_is_one_row() {
+    let world = World::new().await;
+    let mut tx = world.act_as(SERVER_A).await;
+    let insert = "insert into public.conversation_events (session_id, event_type, provider_event_id)
+                  values ('session-a1', 'error', 'p1') on conflict (session_id, provider_event_id) do nothing";
+    assert_eq!(run(&mut tx, insert).await, 1);
+    assert_eq!(run(&mut tx, insert).await, 0);
+}
+
+#[tokio::test]
+async fn visits_move_the_members_counters_and_never_change() {
+    let world = World::new().await;
+    let mut tx = world.act_as(SERVER_A).await;
+    run(
+        &mut tx,
+        "insert into public.member_visits (member_id, visited_at, source, quantity)
+         values ({a9}, '2025-03-01', 'opening_balance', 40), ({a9}, '2025-01-01', 'import', 1)",
+    )
+    .await;
+    let counted: String = one(
+        &mut tx,
+        "select format('%s %s', total_visits, (last_visit at time zone 'UTC')::date)
+           from public.gym_members_v2 where id = {a9}",
+    )
+    .await;
+    assert_eq!(
+        counted, "41 2025-03-01",
+        "an older visit does not move the last one back"
+    );
+    for change in [
+        "update public.member_visits set quantity = 1",
+        "delete from public.member_visits",
+    ] {
+        let refusal = refused(&mut tx, change).await;
+        assert_eq!(
+            (refusal.code.as_str(), refusal.message.as_str()),
+            ("JA001", "append_only"),
+            "{change}"
+        );
+    }
+    tx.rollback().await.unwrap();
+    let mut tx = world.admin().await;
+    assert_eq!(
+        refusal_code(&mut tx, "truncate public.member_visits").await,
+        "JA001"
+    );
+    let many = "insert into public.member_visits (gym_id, member_id, quantity) values ({A}, {a9}, 2)";
+    assert_eq!(refusal_code(&mut tx, many).await, "23514", "one visit is one row");
+}
+
+#[tokio::test]
+async fn erasing_a_member_erases_every_row_of_theirs_and_nobody_elses() {
+    let world = World::new().await;
+    let mut tx = world.act_as(MANAGER_A).await;
+    assert_eq!(
+        run(&mut tx, "delete from public.gym_members_v2 where id = {a1}").await,
+        1
+    );
+    run(&mut tx, "reset role").await;
+    let tables = lines(
+        &mut tx,
+        "select attrelid::regclass::text from pg_attribute join pg_class c on c.oid = attrelid
+          where attname = 'member_id' and relkind = 'r' and relnamespace in ('public'::regnamespace, 'jarvis'::regnamespace)",
+    )
+    .await;
+    assert!(tables.len() >= 12, "{tables:?}");
+    for table in tables {
+        assert_eq!(
+            one::<i64>(
+                &mut tx,
+                &format!("select count(*) from {table} where member_id = {{a1}}")
+            )
+            .await,
+            0,
+            "{table}"
+        );
+        assert!(
+            one::<i64>(
+                &mut tx,
+                &format!("select count(*) from {table} where member_id = {{a2}}")
+            )
+            .await
+                > 0,
+            "{table}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_summary_of_a_client_is_marked_as_the_clients_whatever_it_claims() {
+    let world = World::new().await;
+    let insert = "insert into public.conversation_summaries (session_id, member_id, summary_text, written_by)
+                  values ('new', {a9}, 'x', 'jarvis') returning written_by";
+    assert_eq!(
+        one::<String>(&mut *world.act_as(SERVICE).await, insert).await,
+        "client"
+    );
+    assert_eq!(
+        one::<String>(&mut *world.act_as(MANAGER_A).await, insert).await,
+        "client"
+    );
+    let mut tx = world.act_as(SERVER_A).await;
+    assert_eq!(one::<String>(&mut tx, insert).await, "jarvis");
+    become_(&mut tx, MANAGER_A).await;
+    let rewrite = "update public.conversation_summaries set summary_text = 'y' where session_id = 'new' returning written_by";
+    assert_eq!(
+        one::<String>(&mut tx, rewrite).await,
+        "client",
+        "what a person rewrote is theirs"
+    );
+}
+
+#[tokio::test]
+async fn a_second_summary_of_a_session_is_refused() {
+    let world = World::new().await;
+    let mut tx = world.act_as(SERVER_A).await;
+    let insert = "insert into public.conversation_summaries (session_id, member_id, summary_text)
+                  values ('session-a1', {a1}, 'x')";
+    assert_eq!(refusal_code(&mut tx, insert).await, "23505");
+}
+
+#[tokio::test]
+async fn only_one_open_alert_has_a_dedup_key() {
+    let world = World::new().await;
+    let mut tx = world.act_as(SERVER_A).await;
+    let insert = "insert into public.manager_alerts (member_id, alert_type, title, dedup_key)
+                  values ({a1}, 'inactivity', 'x', 'inactivity:1')";
+    run(&mut tx, insert).await;
+    assert_eq!(refusal_code(&mut tx, insert).await, "23505");
+    run(
+        &mut tx,
+        "update public.manager_alerts set status = 'resolved' where dedup_key = 'inactivity:1'",
+    )
+    .await;
+    run(&mut tx, insert).await;
+}
+
+#[tokio::test]
+async fn analytics_keep_one_row_a_day() {
+    let world = World::new().await;
+    let mut tx = world.act_as(SERVER_A).await;
+    run(
+        &mut tx,
+        "update public.member_analytics set total_sessions = 1 where member_id = {a1}",
+    )
+    .await;
+    run(
+        &mut tx,
+        "update public.member_analytics set total_sessions = 2 where member_id = {a1}",
+    )
+    .await;
+    let kept = lines(
+        &mut tx,
+        "select data ->> 'total_sessions' from jarvis.member_analytics_history where member_id = {a1}",
+    )
+    .await;
+    assert_eq!(kept, ["2"]);
+}
+
+#[tokio::test]
+async fn impossible_values_are_refused() {
+    let world = World::new().await;
+    let mut tx = world.admin().await;
+    for change in [
+        "update public.gyms set timezone = 'Europe/Atlantis'",
+        "update public.gyms set timezone = 'FOO3'",
+        "update public.gym_members_v2 set badge_id = '  '",
+        "update public.gym_members_v2 set email = 'nobody'",
+        "update public.gym_members_v2 set phone = 'call me'",
+        "update public.gym_members_v2 set membership_expires = member_since - 1",
+        "update public.kiosks set public_key = '{\"kty\": \"OKP\", \"d\": \"private\"}'",
+        "update public.conversation_sessions set state = 'processed', ended_at = null",
+        "update public.member_analytics set preferred_days_of_week = '{8}'",
+    ] {
+        let code = refusal_code(&mut tx, change).await;
+        assert!(["23514", "22023"].contains(&code.as_str()), "{change}: {code}");
+    }
+    for change in [
+        "update public.gym_members_v2 set phone = '06.12.34.56.78', email = 'lea@exemple.fr'",
+        "update public.gyms set timezone = 'America/Argentina/Buenos_Aires'",
+        "update public.gyms set timezone = 'UTC'",
+    ] {
+        run(&mut tx, change).await;
+    }
+}
+
+#[tokio::test]
+async fn a_change_is_dated() {
+    let world = World::new().await;
+    let mut tx = world.admin().await;
+    for table in lines(
+        &mut tx,
+        "select c.oid::regclass::text from pg_attribute a join pg_class c on c.oid = a.attrelid
+          where a.attname = 'updated_at' and c.relkind = 'r' and c.relnamespace = 'public'::regnamespace",
+    )
+    .await
+    {
+        let trigger: bool = one(
+            &mut tx,
+            &format!(
+                "select exists (select from pg_trigger where tgrelid = '{table}'::regclass
+                                and tgname in ('z90_touch', 'b20_guard'))"
+            ),
+        )
+        .await;
+        assert!(trigger, "{table} has updated_at and nothing that moves it");
+    }
+}
