@@ -1,6 +1,7 @@
 //! How a command ends: 0 ok, 1 failure, 2 wrong use, 3 findings.
 
 use crate::output::Output;
+use jarvis_db::DbError;
 use jarvis_db::migrations::MigrationError;
 use std::process::ExitCode;
 
@@ -27,6 +28,14 @@ impl From<Done> for ExitCode {
 #[error("{0}")]
 pub struct WrongUse(pub String);
 
+/// Tells a taken name from other errors of the database: `taken` says what is taken and what to do.
+pub fn or_taken(error: DbError, taken: impl FnOnce() -> String) -> anyhow::Error {
+    match error {
+        DbError::Conflict { .. } => WrongUse(taken()).into(),
+        other => other.into(),
+    }
+}
+
 /// An error that says the way out.
 #[derive(Debug, thiserror::Error)]
 #[error("{problem}")]
@@ -38,7 +47,7 @@ pub struct WithHint {
 }
 
 /// Tells what went wrong, once, with its causes and the way out.
-pub fn report(output: &Output, error: &anyhow::Error) -> ExitCode {
+pub fn report(output: Output, error: &anyhow::Error) -> ExitCode {
     let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
     output.error(&causes, hint_of(error).as_deref());
     let refused = error.downcast_ref::<MigrationError>().is_some_and(|e| {
@@ -68,7 +77,16 @@ fn hint_of(error: &anyhow::Error) -> Option<String> {
             return e.hint();
         }
         cause
-            .downcast_ref::<jarvis_db::DbError>()
+            .downcast_ref::<DbError>()
             .and_then(|e| e.hint().map(str::to_owned))
     })
+}
+
+/// A panic's message may quote the text that it stumbled over, and what a member said never reaches a log: only the
+/// place in the code is told.
+pub fn keep_panics_quiet() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, "a defect of ours: the program panicked");
+    }));
 }

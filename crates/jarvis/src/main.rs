@@ -16,9 +16,10 @@ use std::process::ExitCode;
 async fn main() -> ExitCode {
     let cli = cli::Cli::parse();
     output::init_tracing(cli.global.log.as_deref(), cli.command.serves());
+    failure::keep_panics_quiet();
     let output = output::Output::new(cli.global.json);
-    match commands::run(cli, &output).await {
+    match commands::run(cli, output).await {
         Ok(code) => code.into(),
-        Err(error) => failure::report(&output, &error),
+        Err(error) => failure::report(output, &error),
     }
 }

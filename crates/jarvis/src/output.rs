@@ -36,47 +36,46 @@ impl Output {
         Ok(())
     }
 
-    /// A word to the person in front of it.
-    #[expect(clippy::print_stderr, reason = "the one place that talks")]
-    pub fn talk(self, text: &str) {
-        eprintln!("{text}");
-    }
-
     /// What went wrong: cause by cause, then the way out. With `--json`, one object on standard error.
     pub fn error(self, causes: &[String], hint: Option<&str>) {
         if self.json {
             let (error, causes) = causes
                 .split_first()
                 .map_or(("", &[][..]), |(e, c)| (e.as_str(), c));
-            self.talk(&serde_json::json!({"error": error, "causes": causes, "hint": hint}).to_string());
+            talk(&serde_json::json!({"error": error, "causes": causes, "hint": hint}).to_string());
             return;
         }
         let mut lines = causes.iter();
         if let Some(first) = lines.next() {
-            self.talk(&format!("error: {first}"));
+            talk(&format!("error: {first}"));
         }
         let mut said = causes.first().cloned().unwrap_or_default();
         for cause in lines.filter(|c| !c.is_empty()) {
             if !said.contains(cause.as_str()) {
-                self.talk(&format!("  because: {cause}"));
+                talk(&format!("  because: {cause}"));
                 said.clone_from(cause);
             }
         }
         if let Some(hint) = hint {
-            self.talk(&format!("  hint: {hint}"));
+            talk(&format!("  hint: {hint}"));
         }
     }
+}
 
-    /// Shows that something takes a while.
-    pub fn spinner(self, text: &str) -> ProgressBar {
-        let style =
-            ProgressStyle::with_template("{spinner} {msg} ({elapsed})").expect("the template is valid");
-        let bar = ProgressBar::new_spinner()
-            .with_style(style)
-            .with_message(text.to_owned());
-        bar.enable_steady_tick(Duration::from_millis(120));
-        bar
-    }
+/// A word to the person in front of it.
+#[expect(clippy::print_stderr, reason = "the one place that talks")]
+pub fn talk(text: &str) {
+    eprintln!("{text}");
+}
+
+/// Shows that something takes a while.
+pub fn spinner(text: &str) -> ProgressBar {
+    let style = ProgressStyle::with_template("{spinner} {msg} ({elapsed})").expect("the template is valid");
+    let bar = ProgressBar::new_spinner()
+        .with_style(style)
+        .with_message(text.to_owned());
+    bar.enable_steady_tick(Duration::from_millis(120));
+    bar
 }
 
 /// A table for people.

@@ -1,6 +1,7 @@
 //! A running server: it listens, works, and stops in good order.
 
 use crate::failure::WithHint;
+use crate::output::{Output, talk};
 use crate::{signing, wiring};
 use anyhow::Context as _;
 use jarvis_api::{ApiState, Readiness, Tokens};
@@ -91,6 +92,18 @@ async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
 }
 
 impl Serving {
+    /// Tells where it serves: a line for people, or one JSON object on standard output.
+    pub fn announce(&self, out: Output) -> anyhow::Result<()> {
+        let url = format!("http://{}", self.address);
+        if out.is_json() {
+            return out.data(&serde_json::json!({"url": url}), |_| String::new());
+        }
+        talk(&format!(
+            "JARVIS serves {url}  (API: {url}/api/docs, stop: Ctrl-C)"
+        ));
+        Ok(())
+    }
+
     /// Waits for Ctrl-C or SIGTERM, or for the server to end by itself, then stops in good order.
     pub async fn until_stopped(mut self) -> anyhow::Result<()> {
         let ended = tokio::select! {

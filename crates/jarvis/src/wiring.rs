@@ -1,15 +1,17 @@
 //! Puts the crates together: database, clock, embedder, worker.
 
 use anyhow::Context as _;
+use chrono::TimeDelta;
 use jarvis_api::Readiness;
 use jarvis_core::SystemClock;
 use jarvis_core::clock::SharedClock;
 use jarvis_db::Db;
 use jarvis_db::embedded::cache_dir;
 use jarvis_embed::LocalEmbedder;
-use jarvis_jobs::{Connect, Runner, Schedule};
+use jarvis_jobs::{Connect, Job, JobError, Runner, Schedule};
 use jarvis_memory::jobs::{ProcessSession, SweepOrphans, run_process_session, run_sweep_orphans};
 use jarvis_memory::{Embedder, Memory};
+use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgListener;
 use sqlx::{Postgres, Transaction};
 use std::path::PathBuf;
@@ -73,6 +75,33 @@ impl Connect for QueueConnection {
     }
 }
 
+/// Finished and dead jobs are kept this long, as the data map says.
+const KEEP_JOBS: TimeDelta = TimeDelta::days(30);
+
+/// Forgets jobs that ended long ago.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct PruneJobs {}
+
+impl Job for PruneJobs {
+    const KIND: &'static str = "jobs.prune";
+
+    fn unique_key(&self) -> Option<String> {
+        Some("all".to_owned())
+    }
+}
+
+async fn prune_jobs(memory: &Memory) -> Result<(), JobError> {
+    let before = memory.clock.now() - KEEP_JOBS;
+    let pruned = async {
+        let mut tx = memory.db.begin_system().await?;
+        jarvis_jobs::prune(&mut tx, before, before).await?;
+        tx.commit().await
+    };
+    pruned
+        .await
+        .map_err(|e| JobError::retry(jarvis_db::DbError::from(e).to_string()))
+}
+
 /// The worker with every kind of job.
 pub fn runner(memory: &Memory, readiness: &Readiness) -> anyhow::Result<Runner<QueueConnection>> {
     let clock = memory.clock.clone();
@@ -81,7 +110,7 @@ pub fn runner(memory: &Memory, readiness: &Readiness) -> anyhow::Result<Runner<Q
         clock: clock.clone(),
         readiness: readiness.clone(),
     };
-    let (process, sweep) = (memory.clone(), memory.clone());
+    let (process, sweep, prune) = (memory.clone(), memory.clone(), memory.clone());
     let runner = Runner::builder(queue, Arc::new(move || clock.now()))
         .register(move |_, job: ProcessSession| {
             let memory = process.clone();
@@ -91,7 +120,12 @@ pub fn runner(memory: &Memory, readiness: &Readiness) -> anyhow::Result<Runner<Q
             let memory = sweep.clone();
             async move { run_sweep_orphans(&memory, job).await }
         })
+        .register(move |_, _: PruneJobs| {
+            let memory = prune.clone();
+            async move { prune_jobs(&memory).await }
+        })
         .schedule(Schedule::every(Duration::from_mins(1), &SweepOrphans::default())?)
+        .schedule(Schedule::every(Duration::from_hours(24), &PruneJobs::default())?)
         .lease(lease()?)
         .build();
     Ok(runner)

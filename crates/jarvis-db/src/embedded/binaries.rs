@@ -75,10 +75,10 @@ pub fn cache_dir() -> Result<PathBuf, EmbeddedError> {
     Ok(base.ok_or(EmbeddedError::NoDataDir)?.join("jarvis"))
 }
 
-/// Where data is kept unless told otherwise: `JARVIS_DATA`, else `/var/lib/jarvis` for root, else the user's data
+/// Where data is kept unless told otherwise: `JARVIS_DATA_DIR`, else `/var/lib/jarvis` for root, else the user's data
 /// folder.
 pub fn data_dir() -> Result<PathBuf, EmbeddedError> {
-    if let Some(dir) = set("JARVIS_DATA") {
+    if let Some(dir) = set("JARVIS_DATA_DIR") {
         return Ok(dir);
     }
     if nix::unistd::Uid::effective().is_root() {

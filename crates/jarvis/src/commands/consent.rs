@@ -4,8 +4,9 @@ use crate::cli::Global;
 use crate::connection;
 use crate::failure::{Done, WrongUse};
 use crate::output::{Output, table};
-use jarvis_core::{Actor, Clock as _, Purpose, SystemClock};
+use jarvis_core::{Actor, Clock as _, ConsentSet, GymId, MemberId, Purpose, SystemClock};
 use jarvis_db::queries::consent::{self, NewConsent};
+use jarvis_db::{DbError, ScopedTx};
 
 /// What members agreed to: an append-only ledger, the newest line of a purpose counts.
 #[derive(Debug, clap::Subcommand)]
@@ -55,53 +56,22 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
             statement,
             gym,
         } => {
-            if grant.is_empty() && refuse.is_empty() {
-                return Err(
-                    WrongUse("say what: --grant memory,… or --refuse health_memory,…".to_owned()).into(),
-                );
-            }
-            if let Some(both) = grant.iter().find(|p| refuse.contains(p)) {
-                return Err(WrongUse(format!("{both} is both granted and refused")).into());
-            }
+            check(&grant, &refuse)?;
             let desk = connection::desk(global, gym.as_deref()).await?;
             let id = connection::find_member(&desk, &member).await?;
-            let now = SystemClock.now();
-            let actor = Actor::Operator.to_string();
+            let answer = Answer {
+                grant,
+                refuse,
+                by_guardian,
+                statement: &statement,
+                source: "cli",
+            };
             let mut tx = desk.db.begin(&desk.scope).await?;
-            let lines = grant
-                .iter()
-                .map(|p| (*p, true))
-                .chain(refuse.iter().map(|p| (*p, false)));
-            for (purpose, granted) in lines {
-                let line = NewConsent {
-                    id: jarvis_core::ids::uuid_v7(now),
-                    member: id,
-                    purpose,
-                    granted,
-                    by_guardian,
-                    statement_version: &statement,
-                    source: "cli",
-                    actor: &actor,
-                    recorded_at: now,
-                };
-                consent::insert(&mut tx, desk.gym, &line).await?;
-            }
+            record(&mut tx, desk.gym, id, &answer).await?;
             let in_force = consent::in_force(&mut tx, desk.gym, id).await?;
             tx.commit().await?;
-            out.data(
-                &serde_json::json!({"member_id": id, "in_force": in_force}),
-                |_| {
-                    let names: Vec<_> = in_force.iter().map(|p| p.as_str()).collect();
-                    format!(
-                        "in force: {}",
-                        if names.is_empty() {
-                            "nothing".to_owned()
-                        } else {
-                            names.join(", ")
-                        }
-                    )
-                },
-            )?;
+            let value = serde_json::json!({"member_id": id, "in_force": in_force});
+            out.data(&value, |_| format!("in force: {}", names(&in_force)))?;
         }
         Command::Show { member, gym } => {
             let desk = connection::desk(global, gym.as_deref()).await?;
@@ -111,7 +81,6 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
             let ledger = consent::list(&mut tx, desk.gym, id).await?;
             let value = serde_json::json!({"member_id": id, "in_force": in_force, "ledger": ledger});
             out.data(&value, |_| {
-                let names: Vec<_> = in_force.iter().map(|p| p.as_str()).collect();
                 let rows = ledger.iter().map(|l| {
                     let what = if l.granted { "granted" } else { "refused" };
                     let when = l.recorded_at.format("%F %T").to_string();
@@ -123,13 +92,72 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
                         l.actor.clone(),
                     ]
                 });
-                format!(
-                    "in force: {}\n\n{}",
-                    names.join(", "),
-                    table(["when (UTC)", "purpose", "what", "where", "who"], rows)
-                )
+                let lines = table(["when (UTC)", "purpose", "what", "where", "who"], rows);
+                format!("in force: {}\n\n{lines}", names(&in_force))
             })?;
         }
     }
     Ok(Done::Ok)
+}
+
+fn check(grant: &[Purpose], refuse: &[Purpose]) -> Result<(), WrongUse> {
+    if grant.is_empty() && refuse.is_empty() {
+        return Err(WrongUse(
+            "say what: --grant memory,… or --refuse health_memory,…".to_owned(),
+        ));
+    }
+    match grant.iter().find(|p| refuse.contains(p)) {
+        Some(both) => Err(WrongUse(format!("{both} is both granted and refused"))),
+        None => Ok(()),
+    }
+}
+
+fn names(purposes: &ConsentSet) -> String {
+    let names: Vec<_> = purposes.iter().map(Purpose::as_str).collect();
+    if names.is_empty() {
+        "nothing".to_owned()
+    } else {
+        names.join(", ")
+    }
+}
+
+/// What a member answered when they were asked.
+pub struct Answer<'a> {
+    /// Agreed to.
+    pub grant: Vec<Purpose>,
+    /// Refused or withdrawn.
+    pub refuse: Vec<Purpose>,
+    /// A guardian answered.
+    pub by_guardian: bool,
+    /// Version of the text that was shown.
+    pub statement: &'a str,
+    /// Where it was asked: `cli` or `reception`.
+    pub source: &'a str,
+}
+
+/// Appends an answer to the ledger.
+pub async fn record(
+    tx: &mut ScopedTx,
+    gym: GymId,
+    member: MemberId,
+    answer: &Answer<'_>,
+) -> Result<(), DbError> {
+    let now = SystemClock.now();
+    let actor = Actor::Operator.to_string();
+    let granted = answer.grant.iter().map(|p| (*p, true));
+    for (purpose, granted) in granted.chain(answer.refuse.iter().map(|p| (*p, false))) {
+        let line = NewConsent {
+            id: jarvis_core::ids::uuid_v7(now),
+            member,
+            purpose,
+            granted,
+            by_guardian: answer.by_guardian,
+            statement_version: answer.statement,
+            source: answer.source,
+            actor: &actor,
+            recorded_at: now,
+        };
+        consent::insert(tx, gym, &line).await?;
+    }
+    Ok(())
 }

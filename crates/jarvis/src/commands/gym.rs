@@ -2,7 +2,7 @@
 
 use crate::cli::Global;
 use crate::connection;
-use crate::failure::Done;
+use crate::failure::{Done, or_taken};
 use crate::output::{Output, table};
 use jarvis_core::{Clock as _, GymId, Language, Scope, SystemClock};
 use jarvis_db::provision;
@@ -47,7 +47,13 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
                 locale: locale.as_str().to_owned(),
                 embedding_model: jarvis_embed::MODEL.to_owned(),
             };
-            provision::insert_gym(&mut connection::admin(&urls).await?, &gym).await?;
+            provision::insert_gym(&mut connection::admin(&urls).await?, &gym)
+                .await
+                .map_err(|e| {
+                    or_taken(e, || {
+                        format!("there is a gym `{}` already; see `jarvis gym list`", gym.slug)
+                    })
+                })?;
             out.data(&gym, |g| format!("{}  {}", g.id, g.slug))?;
         }
         Command::List => {

@@ -2,7 +2,7 @@
 
 use crate::cli::Global;
 use crate::connection::{self, GymDesk};
-use crate::failure::{Done, WrongUse};
+use crate::failure::{Done, WrongUse, or_taken};
 use crate::output::{Output, table};
 use jarvis_api::pairing;
 use jarvis_core::{Clock as _, KioskId, Language, Scope, SystemClock};
@@ -61,7 +61,13 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
             let desk = connection::desk(global, gym.as_deref()).await?;
             let id = KioskId::new(SystemClock.now());
             let mut tx = desk.db.begin(&desk.scope).await?;
-            kiosk::insert(&mut tx, desk.gym, id, &name, &slug, language.as_str()).await?;
+            kiosk::insert(&mut tx, desk.gym, id, &name, &slug, language.as_str())
+                .await
+                .map_err(|e| {
+                    or_taken(e, || {
+                        format!("this gym has a kiosk `{slug}` already; see `jarvis kiosk list`")
+                    })
+                })?;
             tx.commit().await?;
             print_code(&desk, out, id).await?;
         }

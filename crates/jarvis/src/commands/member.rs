@@ -2,7 +2,7 @@
 
 use crate::cli::Global;
 use crate::connection::{self, GymDesk};
-use crate::failure::{Done, WrongUse};
+use crate::failure::{Done, WrongUse, or_taken};
 use crate::output::{Output, table};
 use crate::wiring;
 use chrono::NaiveDate;
@@ -75,7 +75,11 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
                 date_of_birth: born,
             };
             let mut tx = desk.db.begin(&desk.scope).await?;
-            member::insert(&mut tx, desk.gym, &new).await?;
+            member::insert(&mut tx, desk.gym, &new).await.map_err(|e| {
+                or_taken(e, || {
+                    format!("this gym already uses badge `{badge}`; see `jarvis member show {badge}`")
+                })
+            })?;
             tx.commit().await?;
             let id = new.id;
             out.data(&serde_json::json!({"id": id, "badge_id": badge}), |_| {
@@ -125,7 +129,7 @@ async fn show(desk: &GymDesk, out: Output, id: MemberId) -> anyhow::Result<()> {
     let context = context::preview(&memory, desk.scope, id).await?;
     let value = serde_json::json!({"member": member, "consents": consents, "next_context": context});
     out.data(&value, |_| {
-        let agreed: Vec<_> = consents.iter().map(|p| p.as_str()).collect();
+        let agreed: Vec<_> = consents.iter().map(jarvis_core::Purpose::as_str).collect();
         let agreed = if agreed.is_empty() {
             "nothing".to_owned()
         } else {

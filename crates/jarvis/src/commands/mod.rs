@@ -22,9 +22,8 @@ use crate::failure::Done;
 use crate::output::Output;
 
 /// Runs the command that was given.
-pub async fn run(cli: Cli, output: &Output) -> anyhow::Result<Done> {
+pub async fn run(cli: Cli, out: Output) -> anyhow::Result<Done> {
     let global = &cli.global;
-    let out = *output;
     match cli.command {
         Command::Up(a) => up::run(global, out, a).await,
         Command::Serve(a) => serve::run(global, out, a).await,

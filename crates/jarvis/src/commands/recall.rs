@@ -3,7 +3,7 @@
 use crate::cli::Global;
 use crate::connection;
 use crate::failure::Done;
-use crate::output::{Output, table};
+use crate::output::{Output, table, talk};
 use crate::wiring;
 use jarvis_memory::recall::{self, DEFAULT_THRESHOLD, RecallMethod, RecallQuery};
 
@@ -38,7 +38,7 @@ pub async fn run(global: &Global, out: Output, a: Arguments) -> anyhow::Result<D
     };
     let recalled = recall::recall(&memory, desk.scope, member, &query).await?;
     if recalled.method == RecallMethod::FullText {
-        out.talk("no embedding model here: these share words with the question");
+        talk("no embedding model here: these share words with the question");
     }
     out.data(&recalled, |r| {
         if r.memories.is_empty() {

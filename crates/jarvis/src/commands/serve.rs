@@ -51,10 +51,7 @@ pub async fn run(global: &Global, out: Output, arguments: Arguments) -> anyhow::
         work: !arguments.no_worker,
     };
     let serving = serving::start(&settings).await?;
-    out.talk(&format!(
-        "JARVIS serves http://{}  (API: /api/docs, stop: Ctrl-C)",
-        serving.address
-    ));
+    serving.announce(out)?;
     serving.until_stopped().await?;
     Ok(Done::Ok)
 }

@@ -3,7 +3,7 @@
 use crate::cli::Global;
 use crate::connection::{self, Urls};
 use crate::failure::Done;
-use crate::output::Output;
+use crate::output::{Output, spinner, talk};
 use crate::serving::{self, Settings};
 use crate::signing;
 use anyhow::Context as _;
@@ -11,6 +11,8 @@ use indicatif::ProgressBar;
 use jarvis_db::embedded::{Embedded, EmbeddedSettings, Stage};
 use std::net::SocketAddr;
 use std::path::Path;
+use std::pin::pin;
+use std::time::Duration;
 
 /// Start an embedded PostgreSQL, migrate it, serve the API and process closed sessions.
 #[derive(Debug, clap::Args)]
@@ -37,26 +39,23 @@ pub struct Arguments {
 /// Runs the command.
 pub async fn run(global: &Global, out: Output, arguments: Arguments) -> anyhow::Result<Done> {
     let data_dir = connection::data_dir(global)?;
-    let house = start_postgres(&data_dir, arguments.pg_port, out).await?;
+    let mut house = start_postgres(&data_dir, arguments.pg_port).await?;
     let settings = Settings {
         url: house.urls.login.clone(),
         listen: arguments.listen,
         signing_key: signing::default_path(&data_dir),
         work: true,
     };
-    let served = serve(out, &settings).await;
+    let served = house.keep(serve(out, &settings)).await;
     house.stop().await?;
     served?;
-    out.talk("stopped");
+    talk("stopped");
     Ok(Done::Ok)
 }
 
 async fn serve(out: Output, settings: &Settings) -> anyhow::Result<()> {
     let serving = serving::start(settings).await?;
-    out.talk(&format!(
-        "JARVIS serves http://{}  (API: /api/docs, stop: Ctrl-C)",
-        serving.address
-    ));
+    serving.announce(out)?;
     serving.until_stopped().await
 }
 
@@ -68,8 +67,8 @@ pub struct House {
 }
 
 /// Starts the embedded PostgreSQL of a data folder.
-pub async fn start_postgres(data_dir: &Path, port: Option<u16>, out: Output) -> anyhow::Result<House> {
-    let bar = out.spinner("PostgreSQL");
+pub async fn start_postgres(data_dir: &Path, port: Option<u16>) -> anyhow::Result<House> {
+    let bar = spinner("PostgreSQL");
     let result = Embedded::start(
         &EmbeddedSettings {
             port,
@@ -93,7 +92,25 @@ pub async fn start_postgres(data_dir: &Path, port: Option<u16>, out: Output) -> 
     Ok(House { urls, embedded })
 }
 
+/// How often it is looked after.
+const LOOK: Duration = Duration::from_secs(1);
+
 impl House {
+    /// Does `work`, and starts PostgreSQL again should it die meanwhile.
+    pub async fn keep<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return done,
+                () = tokio::time::sleep(LOOK) => {
+                    if let Err(error) = self.embedded.revive().await {
+                        tracing::error!(%error, "cannot start PostgreSQL again yet");
+                    }
+                }
+            }
+        }
+    }
+
     /// Stops PostgreSQL in order.
     pub async fn stop(self) -> anyhow::Result<()> {
         Ok(self.embedded.stop().await?)

@@ -2,7 +2,7 @@
 
 use crate::cli::Global;
 use crate::failure::Done;
-use crate::output::Output;
+use crate::output::{Output, talk};
 use crate::{connection, serving, wiring};
 use jarvis_api::Readiness;
 use tokio_util::sync::CancellationToken;
@@ -17,7 +17,11 @@ pub async fn run(global: &Global, out: Output, _arguments: Arguments) -> anyhow:
     let memory = wiring::memory(db).await;
     let stop = CancellationToken::new();
     let worker = tokio::spawn(wiring::runner(&memory, &Readiness::new())?.run(stop.clone()));
-    out.talk("JARVIS works (stop: Ctrl-C)");
+    if out.is_json() {
+        out.data(&serde_json::json!({"state": "working"}), |_| String::new())?;
+    } else {
+        talk("JARVIS works  (stop: Ctrl-C)");
+    }
     serving::stop_signal().await?;
     stop.cancel();
     worker.await?;

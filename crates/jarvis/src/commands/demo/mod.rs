@@ -7,12 +7,12 @@ mod seed;
 
 use crate::cli::Global;
 use crate::commands::up;
-use crate::connection;
+use crate::connection::{self, Urls};
 use crate::failure::Done;
-use crate::output::Output;
+use crate::output::{Output, spinner, talk};
 use crate::serving::{self, Serving, Settings};
 use crate::signing;
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use jarvis_core::KioskId;
 use jarvis_memory::sessions::KioskIdentity;
 use secrecy::ExposeSecret as _;
@@ -41,8 +41,11 @@ pub struct Arguments {
 /// Runs the command.
 pub async fn run(global: &Global, out: Output, arguments: Arguments) -> anyhow::Result<Done> {
     let data_dir = connection::data_dir(global)?.join("demo");
-    let house = up::start_postgres(&data_dir, arguments.pg_port, out).await?;
-    let played = play_and_serve(out, &arguments, &data_dir, &house).await;
+    let mut house = up::start_postgres(&data_dir, arguments.pg_port).await?;
+    let urls = house.urls.clone();
+    let played = house
+        .keep(play_and_serve(out, &arguments, &data_dir, &urls))
+        .await;
     house.stop().await?;
     played?;
     Ok(Done::Ok)
@@ -52,20 +55,23 @@ async fn play_and_serve(
     out: Output,
     arguments: &Arguments,
     data_dir: &Path,
-    house: &up::House,
+    urls: &Urls,
 ) -> anyhow::Result<()> {
     let port = if arguments.once { 0 } else { 8787 };
     let settings = Settings {
-        url: house.urls.login.clone(),
+        url: urls.login.clone(),
         listen: arguments
             .listen
             .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], port))),
         signing_key: signing::default_path(data_dir),
         work: true,
     };
-    let logins = seed::load(&house.urls, data_dir, out).await?;
+    let logins = seed::load(urls, data_dir, out).await?;
     let serving = serving::start(&settings).await?;
-    let shown = tell_story(out, &serving, arguments.once).await;
+    let shown = tokio::select! {
+        shown = tell_story(out, &serving, arguments.once) => shown,
+        stop = serving::stop_signal() => stop.and_then(|()| bail!("interrupted; what was played is kept")),
+    };
     if let Err(error) = shown {
         serving.stop().await.context("while stopping after a failure")?;
         return Err(error);
@@ -78,14 +84,19 @@ async fn play_and_serve(
         kiosk: kiosk.id,
         gym: kiosk.gym_id,
     })?;
-    out.talk(&farewell(&serving, &logins, kiosk.id, token.token.expose_secret()));
+    talk(&farewell(
+        &serving,
+        &logins,
+        kiosk.id,
+        token.token.expose_secret(),
+    ));
     serving.until_stopped().await?;
-    out.talk("stopped; the demo's data is kept");
+    talk("stopped; the demo's data is kept");
     Ok(())
 }
 
 async fn tell_story(out: Output, serving: &Serving, once: bool) -> anyhow::Result<()> {
-    let bar = out.spinner("playing conversations");
+    let bar = spinner("playing conversations");
     let played = play::play_all(serving, |line| bar.set_message(line.to_owned())).await;
     bar.finish_and_clear();
     let sessions = played?;
@@ -93,20 +104,24 @@ async fn tell_story(out: Output, serving: &Serving, once: bool) -> anyhow::Resul
     if once || out.is_json() {
         return out.data(&report, report::describe);
     }
-    out.talk(&report::describe(&report));
+    talk(&report::describe(&report));
     Ok(())
 }
 
 fn farewell(serving: &Serving, logins: &[seed::Login], kiosk: KioskId, token: &str) -> String {
     let base = format!("http://{}", serving.address);
     let program = std::env::current_exe().map_or_else(|_| "jarvis".to_owned(), |p| p.display().to_string());
-    let logins: String = logins
+    let logins: Vec<_> = logins
         .iter()
-        .map(|l| format!("  {:<28} {}  {}\n", l.email, l.password, l.role))
+        .map(|l| format!("  {:<28} {}  {}", l.email, l.password, l.role))
         .collect();
+    let logins = logins.join(
+        "
+",
+    );
     format!(
         "\nJARVIS serves {base}   API: {base}/api/docs   stop: Ctrl-C\n\n\
-         Logins (POST /api/v1/auth/sign-in):\n{logins}\n\
+         Logins (POST /api/v1/auth/sign-in):\n{logins}\n\n\
          Read badge BADGE_001 at the kiosk of Lyon:\n  \
          curl -s {base}/api/v1/sessions -H 'content-type: application/json' \\\n    \
          -H 'authorization: Bearer {token}' \\\n    \

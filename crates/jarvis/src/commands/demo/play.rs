@@ -30,7 +30,7 @@ pub struct Played {
 }
 
 /// How long processing may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Plays what was not played before, waits until everything is processed, and returns the sessions.
 pub async fn play_all(serving: &Serving, mut say: impl FnMut(&str)) -> anyhow::Result<Vec<Played>> {

@@ -1,13 +1,13 @@
 //! Loads the gyms with their members, consents, kiosks and logins; what is there already stays.
 
 use super::script::{self, DemoGym, DemoMember};
+use crate::commands::consent::{self, Answer};
 use crate::commands::user;
 use crate::connection::{self, Urls};
-use crate::output::Output;
+use crate::output::{Output, talk};
 use anyhow::Context as _;
 use jarvis_core::{Actor, Clock as _, GymId, KioskId, MemberId, Scope, SystemClock, UserId};
 use jarvis_db::queries::account::Account;
-use jarvis_db::queries::consent::{self, NewConsent};
 use jarvis_db::queries::gym::{self, Gym};
 use jarvis_db::queries::kiosk::{self, Kiosk};
 use jarvis_db::queries::member::{self, NewMember};
@@ -31,13 +31,13 @@ pub async fn load(urls: &Urls, data_dir: &Path, out: Output) -> anyhow::Result<V
     let db = connection::db(urls).await?;
     for demo in script::gyms()? {
         let mut admin = connection::admin(urls).await?;
-        let id = match provision::find_gym(&mut admin, &demo.slug).await? {
-            Some(id) => id,
-            None => {
-                let gym = new_gym(&demo);
-                provision::insert_gym(&mut admin, &gym).await?;
-                gym.id
-            }
+        let known = provision::find_gym(&mut admin, &demo.slug).await?;
+        let id = if let Some(id) = known {
+            id
+        } else {
+            let gym = new_gym(&demo);
+            provision::insert_gym(&mut admin, &gym).await?;
+            gym.id
         };
         fill(&db, id, &demo)
             .await
@@ -46,7 +46,7 @@ pub async fn load(urls: &Urls, data_dir: &Path, out: Output) -> anyhow::Result<V
     let logins = logins(urls, &db, data_dir).await?;
     db.close().await;
     if !out.is_json() {
-        out.talk("two gyms are there: lyon (12 members) and nantes (3 members)");
+        talk("two gyms are there: lyon (12 members) and nantes (3 members)");
     }
     Ok(logins)
 }
@@ -95,27 +95,15 @@ async fn enrol(tx: &mut ScopedTx, gym: GymId, person: &DemoMember) -> anyhow::Re
         date_of_birth: None,
     };
     member::insert(tx, gym, &new).await?;
-    let actor = Actor::Operator.to_string();
-    let lines = person
-        .grant
-        .iter()
-        .map(|p| (*p, true))
-        .chain(person.refuse.iter().map(|p| (*p, false)));
-    for (purpose, granted) in lines {
-        let line = NewConsent {
-            id: jarvis_core::ids::uuid_v7(now),
-            member: new.id,
-            purpose,
-            granted,
-            by_guardian: false,
-            statement_version: "consent-1",
-            source: "reception",
-            actor: &actor,
-            recorded_at: now,
-        };
-        consent::insert(tx, gym, &line).await?;
-    }
-    Ok(())
+    let (grant, refuse) = (person.grant.clone(), person.refuse.clone());
+    let answer = Answer {
+        grant,
+        refuse,
+        by_guardian: false,
+        statement: "consent-1",
+        source: "reception",
+    };
+    Ok(consent::record(tx, gym, new.id, &answer).await?)
 }
 
 /// The kiosk of a gym.
