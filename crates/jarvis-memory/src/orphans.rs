@@ -36,5 +36,8 @@ pub async fn sweep(memory: &Memory) -> Result<Swept, MemoryError> {
         jobs::enqueue_processing(&mut tx, orphan.gym_id, &orphan.session_id, now).await?;
     }
     tx.commit().await?;
-    Ok(Swept { closed: closed.len(), enqueued: waiting.len() })
+    Ok(Swept {
+        closed: closed.len(),
+        enqueued: waiting.len(),
+    })
 }

@@ -290,7 +290,9 @@ async fn write_fact(
     let session = &material.session.session_id;
     if !draft.still_true {
         let known = fact::list(tx, gym, material.member.id, FactFilter::default(), now).await?;
-        let ended = |old: &&Fact| old.category == draft.category && extract::retires(draft, &old.fact_key);
+        let ended = |old: &&Fact| {
+            old.category == draft.category && extract::ends(draft, &old.fact_key, &old.fact_value)
+        };
         for old in known.iter().filter(ended) {
             fact::retire(tx, gym, old.id, Some(session)).await?;
         }

@@ -169,17 +169,23 @@ fn informative(turns: &[Turn]) -> Vec<String> {
     ranked.into_iter().map(|(_, text)| text.clone()).collect()
 }
 
-/// Adds sentences as long as there is room; what is quoted already is left out.
+/// Adds sentences as long as there is room. A sentence that says more than the quotes in it takes their place;
+/// one that says nothing more is left out.
 fn fill(chosen: &mut Vec<String>, sentences: &[String], room: usize) {
     let mut left = room.saturating_sub(chosen.iter().map(|q| cost(q)).sum());
     for sentence in sentences {
-        let known = chosen
-            .iter()
-            .any(|quote| quote.contains(sentence.as_str()) || sentence.contains(quote.trim_end_matches('…')));
-        if !known && cost(sentence) <= left {
-            left -= cost(sentence);
-            chosen.push(sentence.clone());
+        if chosen.iter().any(|quote| quote.contains(sentence.as_str())) {
+            continue;
         }
+        let within = |quote: &String| sentence.contains(quote.trim_end_matches('…'));
+        let freed: usize = chosen.iter().filter(|q| within(q)).map(|q| cost(q)).sum();
+        if cost(sentence) > left + freed {
+            continue;
+        }
+        left = left + freed - cost(sentence);
+        let place = chosen.iter().position(within).unwrap_or(chosen.len());
+        chosen.retain(|quote| !within(quote));
+        chosen.insert(place.min(chosen.len()), sentence.clone());
     }
 }
 

@@ -26,12 +26,18 @@ pub async fn close(
     let mut tx = memory.db.begin(&kiosk.scope()).await?;
     let session = own_session(&mut tx, kiosk, id).await?;
     if session.state != SessionState::Open {
-        return Ok(Closed { state: session.state, already_closed: true });
+        return Ok(Closed {
+            state: session.state,
+            already_closed: true,
+        });
     }
     session::close(&mut tx, kiosk.gym, id, reason.unwrap_or(EndReason::Client), now).await?;
     jobs::enqueue_processing(&mut tx, kiosk.gym, id, now).await?;
     tx.commit().await?;
-    Ok(Closed { state: SessionState::Closing, already_closed: false })
+    Ok(Closed {
+        state: SessionState::Closing,
+        already_closed: false,
+    })
 }
 
 /// Processes an ended session again, whatever became of it. `scope` must be the server's for `gym`.
@@ -52,5 +58,8 @@ pub async fn reprocess(
     session::reprocess(&mut tx, gym, id).await?;
     jobs::enqueue_processing(&mut tx, gym, id, now).await?;
     tx.commit().await?;
-    Ok(Closed { state: SessionState::Closing, already_closed: true })
+    Ok(Closed {
+        state: SessionState::Closing,
+        already_closed: true,
+    })
 }

@@ -53,9 +53,14 @@ pub async fn open(memory: &Memory, kiosk: &KioskIdentity, ask: &OpenSession) -> 
         .ok_or_else(|| MemoryError::refused(ErrorCode::BadgeUnknown))?;
     let consents = consent::in_force(&mut tx, kiosk.gym, member.id).await?;
     if ask.channel == Channel::Voice && !consents.allows(Purpose::Voice) {
-        return Err(MemoryError::refused_because(ErrorCode::ConsentRequired, Purpose::Voice.as_str()));
+        return Err(MemoryError::refused_because(
+            ErrorCode::ConsentRequired,
+            Purpose::Voice.as_str(),
+        ));
     }
-    for left in session::close_open_of_kiosk(&mut tx, kiosk.gym, kiosk.kiosk, EndReason::BadgeChange, now).await? {
+    for left in
+        session::close_open_of_kiosk(&mut tx, kiosk.gym, kiosk.kiosk, EndReason::BadgeChange, now).await?
+    {
         jobs::enqueue_processing(&mut tx, kiosk.gym, &left, now).await?;
     }
     let session_id = SessionId::new(now);
@@ -73,5 +78,11 @@ pub async fn open(memory: &Memory, kiosk: &KioskIdentity, ask: &OpenSession) -> 
     let known = context::read(&mut tx, kiosk.gym, &member, &consents, now).await?;
     tx.commit().await?;
     let context = context::complete(memory, kiosk.scope(), &member, &consents, language, known).await?;
-    Ok(Opened { session_id, member, language, consents, context })
+    Ok(Opened {
+        session_id,
+        member,
+        language,
+        consents,
+        context,
+    })
 }

@@ -30,5 +30,10 @@ pub async fn get(memory: &Memory, scope: &Scope, id: &SessionId) -> Result<Sessi
     let events = event::count(&mut tx, session.gym_id, id).await?;
     let facts = fact::list_of_session(&mut tx, session.gym_id, id).await?;
     let summary = summary::find_of_session(&mut tx, session.gym_id, id).await?;
-    Ok(SessionDetail { session, events, facts, summary })
+    Ok(SessionDetail {
+        session,
+        events,
+        facts,
+        summary,
+    })
 }

@@ -4,9 +4,7 @@ use super::{KioskIdentity, is_sealed, own_session};
 use crate::extract::mask_health;
 use crate::{Memory, MemoryError, jobs};
 use chrono::{DateTime, TimeDelta, Utc};
-use jarvis_core::{
-    ConsentSet, ErrorCode, EventId, Language, NewEvent, Purpose, SessionId, SessionState,
-};
+use jarvis_core::{ConsentSet, ErrorCode, EventId, Language, NewEvent, Purpose, SessionId, SessionState};
 use jarvis_db::queries::event::{self, EventRow};
 use jarvis_db::queries::session::Session;
 use jarvis_db::queries::{consent, session};
@@ -85,7 +83,9 @@ pub async fn record(
     for (index, item) in submitted.into_iter().enumerate() {
         batch.add(index, item);
     }
-    let Batch { rows, mut recorded, .. } = batch;
+    let Batch {
+        rows, mut recorded, ..
+    } = batch;
     if rows.is_empty() {
         return Ok(recorded);
     }
@@ -118,7 +118,13 @@ struct Batch<'a> {
 
 impl<'a> Batch<'a> {
     fn new(session: &'a Session, consents: &'a ConsentSet, now: DateTime<Utc>) -> Self {
-        Self { session, consents, now, rows: Vec::new(), recorded: Recorded::default() }
+        Self {
+            session,
+            consents,
+            now,
+            rows: Vec::new(),
+            recorded: Recorded::default(),
+        }
     }
 
     fn add(&mut self, index: usize, item: Submitted) {
@@ -134,7 +140,12 @@ impl<'a> Batch<'a> {
         let (timestamp, timestamp_adjusted) = self.time_of(&event);
         let id = EventId::new(self.now);
         self.rows.push(EventRow { id, event, timestamp });
-        let accepted = AcceptedEvent { index, id: Some(id), duplicate: false, timestamp_adjusted };
+        let accepted = AcceptedEvent {
+            index,
+            id: Some(id),
+            duplicate: false,
+            timestamp_adjusted,
+        };
         self.recorded.accepted.push(accepted);
     }
 
@@ -162,7 +173,10 @@ impl<'a> Batch<'a> {
             if let Some(text) = &mut event.transcript {
                 spans += mask_text(text, language);
             }
-            for value in [&mut event.tool_args, &mut event.tool_result].into_iter().flatten() {
+            for value in [&mut event.tool_args, &mut event.tool_result]
+                .into_iter()
+                .flatten()
+            {
                 spans += mask_json(value, language);
             }
             self.recorded.withheld_health_spans += spans;
@@ -208,7 +222,10 @@ fn check(event: &NewEvent) -> Result<(), &'static str> {
     if too_long(&event.provider_event_id, MAX_NAME_CHARS) {
         return Err("provider_event_id: at most 256 characters");
     }
-    if [&event.transcript, &event.tool_name, &event.provider_event_id].into_iter().any(has_nul) {
+    if [&event.transcript, &event.tool_name, &event.provider_event_id]
+        .into_iter()
+        .any(has_nul)
+    {
         return Err("text must not contain the NUL character");
     }
     if event.confidence_score.is_some_and(|c| !(0.0..=1.0).contains(&c)) {
@@ -221,8 +238,14 @@ fn check(event: &NewEvent) -> Result<(), &'static str> {
         return Err("audio_duration_ms: 0 or more");
     }
     for (value, message) in [
-        (&event.tool_args, "tool_args: at most 64 KiB of JSON, without the NUL character"),
-        (&event.tool_result, "tool_result: at most 64 KiB of JSON, without the NUL character"),
+        (
+            &event.tool_args,
+            "tool_args: at most 64 KiB of JSON, without the NUL character",
+        ),
+        (
+            &event.tool_result,
+            "tool_result: at most 64 KiB of JSON, without the NUL character",
+        ),
     ] {
         let text = value.as_ref().map(Value::to_string).unwrap_or_default();
         if text.len() > MAX_JSON_BYTES || text.contains("\\u0000") {

@@ -1,7 +1,10 @@
 //! The rules on labelled conversations, on the shared dev sets, and on arbitrary text.
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
-#![expect(clippy::print_stdout, reason = "the figures reached are part of what a test tells")]
+#![expect(
+    clippy::print_stdout,
+    reason = "the figures reached are part of what a test tells"
+)]
 
 mod accuracy;
 mod conversations;

@@ -11,10 +11,19 @@ async fn closing_twice_says_so_and_changes_nothing() {
     let gym = stage.gym("lyon").await;
     stage.member(&gym, "BADGE_001", EVERYTHING).await;
     let session = stage.open(&gym, "BADGE_001").await.session_id;
-    let first = sessions::close(&stage.memory, &gym.kiosk, &session, None).await.unwrap();
-    let second = sessions::close(&stage.memory, &gym.kiosk, &session, None).await.unwrap();
+    let first = sessions::close(&stage.memory, &gym.kiosk, &session, None)
+        .await
+        .unwrap();
+    let second = sessions::close(&stage.memory, &gym.kiosk, &session, None)
+        .await
+        .unwrap();
     assert_eq!((first.already_closed, second.already_closed), (false, true));
-    assert_eq!(stage.count("select count(*) from jarvis.jobs where kind = 'memory.process_session'").await, 1);
+    assert_eq!(
+        stage
+            .count("select count(*) from jarvis.jobs where kind = 'memory.process_session'")
+            .await,
+        1
+    );
 }
 
 #[tokio::test]
@@ -24,9 +33,19 @@ async fn a_repeated_event_is_one_row() {
     stage.member(&gym, "BADGE_001", EVERYTHING).await;
     let session = stage.open(&gym, "BADGE_001").await.session_id;
     stage.say(&gym, &session, &["Bonjour"]).await;
-    let again = stage.say(&gym, &session, &["Bonjour", "Je voudrais courir"]).await;
-    assert_eq!(again.accepted.iter().map(|a| a.duplicate).collect::<Vec<_>>(), [true, false]);
-    assert_eq!(stage.count("select count(*) from public.conversation_events").await, 2);
+    let again = stage
+        .say(&gym, &session, &["Bonjour", "Je voudrais courir"])
+        .await;
+    assert_eq!(
+        again.accepted.iter().map(|a| a.duplicate).collect::<Vec<_>>(),
+        [true, false]
+    );
+    assert_eq!(
+        stage
+            .count("select count(*) from public.conversation_events")
+            .await,
+        2
+    );
 }
 
 #[tokio::test]
@@ -43,11 +62,28 @@ async fn one_bad_event_does_not_lose_the_others() {
     nul.provider_event_id = Some("nul".to_owned());
     let mut long = said("x", 4);
     long.transcript = Some("x".repeat(20_001));
-    let batch = vec![Ok(said("Zéro", 0)), Ok(negative), Ok(unsure), Ok(nul), Ok(long), Err("event_type: unknown".into())];
-    let recorded = sessions::record(&stage.memory, &gym.kiosk, &session, batch).await.unwrap();
+    let batch = vec![
+        Ok(said("Zéro", 0)),
+        Ok(negative),
+        Ok(unsure),
+        Ok(nul),
+        Ok(long),
+        Err("event_type: unknown".into()),
+    ];
+    let recorded = sessions::record(&stage.memory, &gym.kiosk, &session, batch)
+        .await
+        .unwrap();
     assert_eq!(recorded.accepted.iter().map(|a| a.index).collect::<Vec<_>>(), [0]);
-    assert_eq!(recorded.rejected.iter().map(|r| r.index).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
-    assert_eq!(stage.count("select count(*) from public.conversation_events").await, 1);
+    assert_eq!(
+        recorded.rejected.iter().map(|r| r.index).collect::<Vec<_>>(),
+        [1, 2, 3, 4, 5]
+    );
+    assert_eq!(
+        stage
+            .count("select count(*) from public.conversation_events")
+            .await,
+        1
+    );
 }
 
 #[tokio::test]
@@ -63,7 +99,9 @@ async fn an_impossible_time_is_replaced_by_the_time_of_arrival() {
     let mut buffered = said("Trois", 2);
     buffered.timestamp = Some(noon() - TimeDelta::hours(3));
     let batch = vec![Ok(old), Ok(far), Ok(buffered)];
-    let recorded = sessions::record(&stage.memory, &gym.kiosk, &session, batch).await.unwrap();
+    let recorded = sessions::record(&stage.memory, &gym.kiosk, &session, batch)
+        .await
+        .unwrap();
     let adjusted: Vec<_> = recorded.accepted.iter().map(|a| a.timestamp_adjusted).collect();
     assert_eq!(adjusted, [true, true, false]);
     let stored: Vec<(DateTime<chrono::Utc>,)> =
@@ -82,17 +120,32 @@ async fn a_late_event_is_processed_and_a_very_late_one_refused() {
     let session = stage.talk(&gym, "BADGE_001", &["Bonjour, je viens courir"]).await;
     stage.clock.advance(TimeDelta::minutes(9));
     let late = vec![Ok(said("Je veux courir un semi-marathon en octobre", 1))];
-    sessions::record(&stage.memory, &gym.kiosk, &session, late).await.unwrap();
-    process::process_session(&stage.memory, gym.id, &session).await.unwrap();
+    sessions::record(&stage.memory, &gym.kiosk, &session, late)
+        .await
+        .unwrap();
+    process::process_session(&stage.memory, gym.id, &session)
+        .await
+        .unwrap();
     let scope = Scope::gym(gym.id, Actor::Server);
     let detail = sessions::get(&stage.memory, &scope, &session).await.unwrap();
     assert_eq!(detail.session.state, SessionState::Processed);
-    assert!(detail.facts.iter().any(|f| f.category.as_str() == "goal"), "{:?}", detail.facts);
-    assert_eq!(stage.count("select count(*) from public.conversation_summaries").await, 1);
+    assert!(
+        detail.facts.iter().any(|f| f.category.as_str() == "goal"),
+        "{:?}",
+        detail.facts
+    );
+    assert_eq!(
+        stage
+            .count("select count(*) from public.conversation_summaries")
+            .await,
+        1
+    );
 
     stage.clock.advance(TimeDelta::minutes(2));
     let later = vec![Ok(said("Encore un mot", 2))];
-    let error = sessions::record(&stage.memory, &gym.kiosk, &session, later).await.unwrap_err();
+    let error = sessions::record(&stage.memory, &gym.kiosk, &session, later)
+        .await
+        .unwrap_err();
     assert_eq!(error.code(), ErrorCode::SessionClosed);
 }
 
@@ -106,7 +159,9 @@ async fn a_forgotten_session_is_closed_and_processed() {
     assert_eq!(orphans::sweep(&stage.memory).await.unwrap().closed, 0);
     stage.clock.advance(orphans::IDLE + TimeDelta::seconds(1));
     assert_eq!(orphans::sweep(&stage.memory).await.unwrap().closed, 1);
-    process::process_session(&stage.memory, gym.id, &session).await.unwrap();
+    process::process_session(&stage.memory, gym.id, &session)
+        .await
+        .unwrap();
     let scope = Scope::gym(gym.id, Actor::Server);
     let detail = sessions::get(&stage.memory, &scope, &session).await.unwrap();
     assert_eq!(detail.session.end_reason.unwrap().as_str(), "orphaned");
@@ -119,12 +174,22 @@ async fn a_lost_job_is_found_again() {
     let gym = stage.gym("lyon").await;
     stage.member(&gym, "BADGE_001", EVERYTHING).await;
     let session = stage.open(&gym, "BADGE_001").await.session_id;
-    sessions::close(&stage.memory, &gym.kiosk, &session, None).await.unwrap();
-    sqlx::query("delete from jarvis.jobs").execute(stage.test.admin_pool()).await.unwrap();
+    sessions::close(&stage.memory, &gym.kiosk, &session, None)
+        .await
+        .unwrap();
+    sqlx::query("delete from jarvis.jobs")
+        .execute(stage.test.admin_pool())
+        .await
+        .unwrap();
     stage.clock.advance(TimeDelta::minutes(11));
     orphans::sweep(&stage.memory).await.unwrap();
     orphans::sweep(&stage.memory).await.unwrap();
-    assert_eq!(stage.count("select count(*) from jarvis.jobs where kind = 'memory.process_session'").await, 1);
+    assert_eq!(
+        stage
+            .count("select count(*) from jarvis.jobs where kind = 'memory.process_session'")
+            .await,
+        1
+    );
 }
 
 #[tokio::test]
@@ -134,13 +199,20 @@ async fn a_session_that_cannot_be_processed_fails_visibly_and_can_be_tried_again
     stage.member(&gym, "BADGE_001", EVERYTHING).await;
     let session = stage.open(&gym, "BADGE_001").await.session_id;
     stage.say(&gym, &session, &["Je veux perdre cinq kilos"]).await;
-    sessions::close(&stage.memory, &gym.kiosk, &session, None).await.unwrap();
+    sessions::close(&stage.memory, &gym.kiosk, &session, None)
+        .await
+        .unwrap();
     let admin = stage.test.admin_pool();
-    let break_it = "alter table public.conversation_summaries add constraint broken check (turn_count < 0) not valid";
+    let break_it =
+        "alter table public.conversation_summaries add constraint broken check (turn_count < 0) not valid";
     sqlx::query(break_it).execute(admin).await.unwrap();
     for attempt in 1..=process::MAX_ATTEMPTS {
         let result = process::process_session(&stage.memory, gym.id, &session).await;
-        assert_eq!(result.is_err(), attempt < process::MAX_ATTEMPTS, "attempt {attempt}");
+        assert_eq!(
+            result.is_err(),
+            attempt < process::MAX_ATTEMPTS,
+            "attempt {attempt}"
+        );
     }
     let scope = Scope::gym(gym.id, Actor::Server);
     let detail = sessions::get(&stage.memory, &scope, &session).await.unwrap();
@@ -148,9 +220,19 @@ async fn a_session_that_cannot_be_processed_fails_visibly_and_can_be_tried_again
     assert!(detail.session.last_error.unwrap().contains("broken"));
     assert!(detail.facts.is_empty(), "a failed try leaves nothing behind");
 
-    sqlx::query("alter table public.conversation_summaries drop constraint broken").execute(admin).await.unwrap();
-    sessions::reprocess(&stage.memory, gym.id, &scope, &session).await.unwrap();
-    process::process_session(&stage.memory, gym.id, &session).await.unwrap();
+    sqlx::query("alter table public.conversation_summaries drop constraint broken")
+        .execute(admin)
+        .await
+        .unwrap();
+    sessions::reprocess(&stage.memory, gym.id, &scope, &session)
+        .await
+        .unwrap();
+    process::process_session(&stage.memory, gym.id, &session)
+        .await
+        .unwrap();
     let detail = sessions::get(&stage.memory, &scope, &session).await.unwrap();
-    assert_eq!((detail.session.state, detail.session.last_error), (SessionState::Processed, None));
+    assert_eq!(
+        (detail.session.state, detail.session.last_error),
+        (SessionState::Processed, None)
+    );
 }

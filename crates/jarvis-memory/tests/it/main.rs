@@ -1,5 +1,5 @@
 //! Memory against a real PostgreSQL: from a badge to the next visit.
-#![expect(missing_docs, reason = "a test binary")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 mod conversations;
 mod late_and_lost;

@@ -5,8 +5,14 @@ use jarvis_core::{Actor, ErrorCode, MemberId, Scope};
 use jarvis_memory::recall::{self, DEFAULT_THRESHOLD, RecallMethod, RecallQuery, Recalled};
 
 async fn ask(stage: &Stage, gym: &Gym, member: MemberId, text: &str) -> Recalled {
-    let query = RecallQuery { text: text.to_owned(), k: 3, threshold: DEFAULT_THRESHOLD };
-    recall::recall(&stage.memory, Scope::gym(gym.id, Actor::Server), member, &query).await.unwrap()
+    let query = RecallQuery {
+        text: text.to_owned(),
+        k: 3,
+        threshold: DEFAULT_THRESHOLD,
+    };
+    recall::recall(&stage.memory, Scope::gym(gym.id, Actor::Server), member, &query)
+        .await
+        .unwrap()
 }
 
 async fn three_conversations(stage: &Stage, gym: &Gym) {
@@ -37,7 +43,11 @@ async fn a_paraphrase_finds_the_conversation() {
     ] {
         let found = ask(&stage, &gym, member, question).await;
         assert_eq!(found.method, RecallMethod::Embedding);
-        assert!(found.memories[0].summary_text.contains(expected), "{question}: {:?}", found.memories);
+        assert!(
+            found.memories[0].summary_text.contains(expected),
+            "{question}: {:?}",
+            found.memories
+        );
     }
 }
 
@@ -59,8 +69,19 @@ async fn another_gyms_member_does_not_exist() {
     let (lyon, nantes) = (stage.gym("lyon").await, stage.gym("nantes").await);
     let member = stage.member(&lyon, "BADGE_001", EVERYTHING).await;
     three_conversations(&stage, &lyon).await;
-    let query = RecallQuery { text: "genou".to_owned(), k: 3, threshold: 0.0 };
-    let error = recall::recall(&stage.memory, Scope::gym(nantes.id, Actor::Server), member, &query).await.unwrap_err();
+    let query = RecallQuery {
+        text: "genou".to_owned(),
+        k: 3,
+        threshold: 0.0,
+    };
+    let error = recall::recall(
+        &stage.memory,
+        Scope::gym(nantes.id, Actor::Server),
+        member,
+        &query,
+    )
+    .await
+    .unwrap_err();
     assert_eq!(error.code(), ErrorCode::MemberNotFound);
 }
 
@@ -70,9 +91,21 @@ async fn a_question_out_of_bounds_is_refused() {
     let gym = stage.gym("lyon").await;
     let member = stage.member(&gym, "BADGE_001", EVERYTHING).await;
     let scope = Scope::gym(gym.id, Actor::Server);
-    for (text, k, threshold) in [("", 3, 0.3), ("x", 0, 0.3), ("x", 51, 0.3), ("x", 3, 1.5), ("x", 3, f64::NAN)] {
-        let query = RecallQuery { text: text.to_owned(), k, threshold };
-        let error = recall::recall(&stage.memory, scope, member, &query).await.unwrap_err();
+    for (text, k, threshold) in [
+        ("", 3, 0.3),
+        ("x", 0, 0.3),
+        ("x", 51, 0.3),
+        ("x", 3, 1.5),
+        ("x", 3, f64::NAN),
+    ] {
+        let query = RecallQuery {
+            text: text.to_owned(),
+            k,
+            threshold,
+        };
+        let error = recall::recall(&stage.memory, scope, member, &query)
+            .await
+            .unwrap_err();
         assert_eq!(error.code(), ErrorCode::InvalidRequest, "{k} {threshold}");
     }
 }

@@ -32,7 +32,9 @@ pub fn embedder() -> Embedder {
     static MODEL: OnceLock<Option<Arc<LocalEmbedder>>> = OnceLock::new();
     let model = MODEL.get_or_init(|| {
         let path = PathBuf::from(std::env::var_os("JARVIS_E5_WEIGHTS")?);
-        Some(Arc::new(LocalEmbedder::load(&path).expect("JARVIS_E5_WEIGHTS names the weights")))
+        Some(Arc::new(
+            LocalEmbedder::load(&path).expect("JARVIS_E5_WEIGHTS names the weights"),
+        ))
     });
     match model {
         Some(model) => Embedder::Local(Arc::clone(model)),
@@ -44,7 +46,11 @@ impl Stage {
     pub async fn with(embedder: Embedder) -> Self {
         let test = TestDb::new().await;
         let clock = Arc::new(FixedClock::new(noon()));
-        let memory = Memory { db: test.db().await, clock: clock.clone(), embedder };
+        let memory = Memory {
+            db: test.db().await,
+            clock: clock.clone(),
+            embedder,
+        };
         Self { test, memory, clock }
     }
 
@@ -60,13 +66,15 @@ impl Stage {
 
     pub async fn kiosk(&self, gym: GymId, slug: &str) -> KioskIdentity {
         let kiosk = KioskId::new(noon());
-        sqlx::query("insert into public.kiosks (id, gym_id, name, slug, status) values ($1, $2, $3, $3, 'active')")
-            .bind(kiosk.as_uuid())
-            .bind(gym.as_uuid())
-            .bind(slug)
-            .execute(self.test.admin_pool())
-            .await
-            .unwrap();
+        sqlx::query(
+            "insert into public.kiosks (id, gym_id, name, slug, status) values ($1, $2, $3, $3, 'active')",
+        )
+        .bind(kiosk.as_uuid())
+        .bind(gym.as_uuid())
+        .bind(slug)
+        .execute(self.test.admin_pool())
+        .await
+        .unwrap();
         KioskIdentity { kiosk, gym }
     }
 
@@ -84,19 +92,33 @@ impl Stage {
         badge: &str,
         channel: Channel,
     ) -> Result<Opened, MemoryError> {
-        let ask = OpenSession { badge_id: badge.to_owned(), language: None, channel };
+        let ask = OpenSession {
+            badge_id: badge.to_owned(),
+            language: None,
+            channel,
+        };
         sessions::open(&self.memory, kiosk, &ask).await
     }
 
     pub async fn say(&self, gym: &Gym, session: &SessionId, turns: &[&str]) -> Recorded {
-        let events = turns.iter().enumerate().map(|(n, text)| Ok(said(text, n))).collect();
-        sessions::record(&self.memory, &gym.kiosk, session, events).await.unwrap()
+        let events = turns
+            .iter()
+            .enumerate()
+            .map(|(n, text)| Ok(said(text, n)))
+            .collect();
+        sessions::record(&self.memory, &gym.kiosk, session, events)
+            .await
+            .unwrap()
     }
 
     /// Closes a session and processes it, as the worker would.
     pub async fn end(&self, gym: &Gym, session: &SessionId) {
-        sessions::close(&self.memory, &gym.kiosk, session, None).await.unwrap();
-        process::process_session(&self.memory, gym.id, session).await.unwrap();
+        sessions::close(&self.memory, &gym.kiosk, session, None)
+            .await
+            .unwrap();
+        process::process_session(&self.memory, gym.id, session)
+            .await
+            .unwrap();
     }
 
     /// A whole conversation.
@@ -108,7 +130,10 @@ impl Stage {
     }
 
     pub async fn count(&self, sql: &'static str) -> i64 {
-        sqlx::query_scalar(sql).fetch_one(self.test.admin_pool()).await.unwrap()
+        sqlx::query_scalar(sql)
+            .fetch_one(self.test.admin_pool())
+            .await
+            .unwrap()
     }
 }
 

@@ -24,8 +24,10 @@ async fn everything_stored(stage: &Stage) -> String {
             continue;
         }
         let sql = format!("select coalesce(string_agg(t::text, E'\\n'), '') from {table} t");
-        let rows: String =
-            sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_one(stage.test.admin_pool()).await.unwrap();
+        let rows: String = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
+            .fetch_one(stage.test.admin_pool())
+            .await
+            .unwrap();
         all.push_str(&rows);
     }
     all.to_lowercase()
@@ -35,14 +37,25 @@ async fn everything_stored(stage: &Stage) -> String {
 async fn without_health_memory_no_table_knows_of_the_knee() {
     let stage = Stage::with(embedder()).await;
     let gym = stage.gym("lyon").await;
-    stage.member(&gym, "BADGE_001", &[Purpose::Voice, Purpose::Memory]).await;
-    let session = stage.talk(&gym, "BADGE_001", &[KNEE, "JARVIS: D'accord, ménage ton genou.", GOAL]).await;
+    stage
+        .member(&gym, "BADGE_001", &[Purpose::Voice, Purpose::Memory])
+        .await;
+    let session = stage
+        .talk(
+            &gym,
+            "BADGE_001",
+            &[KNEE, "JARVIS: D'accord, ménage ton genou.", GOAL],
+        )
+        .await;
 
     let stored = everything_stored(&stage).await;
     for word in ["genou", "squat", "knee"] {
         assert!(!stored.contains(word), "{word} is stored somewhere");
     }
-    assert!(stored.contains("perdre cinq kilos"), "what is not about health is kept");
+    assert!(
+        stored.contains("perdre cinq kilos"),
+        "what is not about health is kept"
+    );
     let scope = Scope::gym(gym.id, Actor::Server);
     let detail = sessions::get(&stage.memory, &scope, &session).await.unwrap();
     assert_eq!(detail.session.state, SessionState::Processed);
@@ -50,7 +63,10 @@ async fn without_health_memory_no_table_knows_of_the_knee() {
     assert_eq!(detail.session.withheld_health_spans, 2);
     let context = stage.open(&gym, "BADGE_001").await.context;
     assert_eq!(context.notes, ["no_health_memory_consent"]);
-    assert_eq!(context.facts.iter().map(|f| f.category).collect::<Vec<_>>(), [Category::Goal]);
+    assert_eq!(
+        context.facts.iter().map(|f| f.category).collect::<Vec<_>>(),
+        [Category::Goal]
+    );
 }
 
 #[tokio::test]
@@ -95,7 +111,9 @@ async fn health_in_a_tool_call_is_withheld_too() {
     event.transcript = None;
     event.tool_name = Some("remember_fact".to_owned());
     event.tool_args = Some(serde_json::json!({"fact": {"what": "douleur au genou", "since": "janvier"}}));
-    let recorded = sessions::record(&stage.memory, &gym.kiosk, &session, vec![Ok(event)]).await.unwrap();
+    let recorded = sessions::record(&stage.memory, &gym.kiosk, &session, vec![Ok(event)])
+        .await
+        .unwrap();
     assert_eq!(recorded.withheld_health_spans, 1);
     assert!(!everything_stored(&stage).await.contains("genou"));
 }

@@ -28,7 +28,7 @@ pub async fn run(cli: Cli, out: Output) -> anyhow::Result<Done> {
         Command::Up(a) => up::run(global, out, a).await,
         Command::Serve(a) => serve::run(global, out, a).await,
         Command::Worker(a) => worker::run(global, out, a).await,
-        Command::Demo(a) => demo::run(global, out, a).await,
+        Command::Demo(a) => Box::pin(demo::run(global, out, a)).await,
         Command::Migration(c) => migration::run(global, out, c).await,
         Command::Db(c) => db::run(global, out, c).await,
         Command::Gym(c) => gym::run(global, out, c).await,

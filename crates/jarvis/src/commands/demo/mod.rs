@@ -44,7 +44,7 @@ pub async fn run(global: &Global, out: Output, arguments: Arguments) -> anyhow::
     let mut house = up::start_postgres(&data_dir, arguments.pg_port).await?;
     let urls = house.urls.clone();
     let played = house
-        .keep(play_and_serve(out, &arguments, &data_dir, &urls))
+        .keep(Box::pin(play_and_serve(out, &arguments, &data_dir, &urls)))
         .await;
     house.stop().await?;
     played?;
