@@ -39,7 +39,7 @@ impl<S: Send + Sync, T: FromFields> FromRequest<S> for OptionalInput<T> {
     async fn from_request(request: Request, _state: &S) -> Result<Self, Problem> {
         let is_json = Media::of(request.headers()) == Media::Json;
         let bytes = read(request.into_body(), CONTROL_LIMIT).await?;
-        if bytes.trim_ascii().is_empty() {
+        if matches!(bytes.trim_ascii(), b"" | b"null") {
             return Ok(Self(None));
         }
         if !is_json {
@@ -65,8 +65,16 @@ pub(crate) enum Media {
 impl Media {
     /// What the header `Content-Type` says.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
-        let value = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
-        let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let value = headers
+            .get(header::CONTENT_TYPE)
+            .and_then(|v| v.to_str().ok())
+            .unwrap_or_default();
+        let essence = value
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_ascii_lowercase();
         match essence.as_str() {
             "application/json" => Self::Json,
             "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Self::NdJson,
@@ -82,8 +90,9 @@ pub(crate) async fn read(body: Body, limit: usize) -> Result<Vec<u8>, Problem> {
     let mut bytes = Vec::new();
     let mut total = 0_usize;
     while let Some(chunk) = chunks.next().await {
-        let chunk = chunk
-            .map_err(|_| Problem::because(ErrorCode::InvalidRequest, "the body ended before it was complete"))?;
+        let chunk = chunk.map_err(|_| {
+            Problem::because(ErrorCode::InvalidRequest, "the body ended before it was complete")
+        })?;
         total = total.saturating_add(chunk.len());
         if total > DRAIN_LIMIT {
             break;
@@ -97,14 +106,20 @@ pub(crate) async fn read(body: Body, limit: usize) -> Result<Vec<u8>, Problem> {
     if total <= limit {
         Ok(bytes)
     } else {
-        Err(Problem::because(ErrorCode::PayloadTooLarge, format!("at most {limit} bytes")))
+        Err(Problem::because(
+            ErrorCode::PayloadTooLarge,
+            format!("at most {limit} bytes"),
+        ))
     }
 }
 
 /// The bytes as text.
 pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, Problem> {
     std::str::from_utf8(bytes).map_err(|error| {
-        Problem::because(ErrorCode::InvalidUtf8, format!("after byte {}", error.valid_up_to()))
+        Problem::because(
+            ErrorCode::InvalidUtf8,
+            format!("after byte {}", error.valid_up_to()),
+        )
     })
 }
 

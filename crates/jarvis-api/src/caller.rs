@@ -9,8 +9,8 @@ use axum::http::header;
 use axum::http::request::Parts;
 use jarvis_core::{Actor, EndReason, ErrorCode, MemberId, Scope, SessionId, SessionState, UserId};
 use jarvis_db::queries::account::{self, Account};
-use jarvis_db::queries::session::{self, SessionFilter};
 use jarvis_db::queries::kiosk;
+use jarvis_db::queries::session::{self, SessionFilter};
 use jarvis_memory::sessions::{self, KioskIdentity};
 
 /// The status of a kiosk that may call.
@@ -59,7 +59,9 @@ impl Caller {
             }
             Identity::Person(user) => {
                 note_actor(parts, Actor::User(user));
-                Ok(Self::Person(Person { account: active_account(state, user).await? }))
+                Ok(Self::Person(Person {
+                    account: active_account(state, user).await?,
+                }))
             }
         }
     }
@@ -103,7 +105,10 @@ impl FromRequestParts<ApiState> for Manager {
         if matches!(person.account.role.as_str(), "gym_manager" | "super_admin") {
             Ok(Self(person))
         } else {
-            Err(Problem::because(ErrorCode::Forbidden, "only a manager may do this"))
+            Err(Problem::because(
+                ErrorCode::Forbidden,
+                "only a manager may do this",
+            ))
         }
     }
 }
@@ -115,7 +120,10 @@ fn note_actor(parts: &Parts, actor: Actor) {
 }
 
 fn identity(parts: &Parts, state: &ApiState) -> Result<Identity, Problem> {
-    let value = parts.headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
+    let value = parts
+        .headers
+        .get(header::AUTHORIZATION)
+        .and_then(|v| v.to_str().ok());
     let (scheme, token) = value.and_then(|v| v.split_once(' ')).unwrap_or_default();
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(Problem::new(ErrorCode::Unauthenticated));
@@ -130,7 +138,9 @@ fn identity(parts: &Parts, state: &ApiState) -> Result<Identity, Problem> {
 
 async fn active_kiosk(state: &ApiState, identity: &KioskIdentity) -> Result<kiosk::Kiosk, Problem> {
     let mut tx = state.memory.db.begin(&Scope::System).await?;
-    let row = kiosk::find(&mut tx, identity.kiosk).await?.filter(|k| k.gym_id == identity.gym);
+    let row = kiosk::find(&mut tx, identity.kiosk)
+        .await?
+        .filter(|k| k.gym_id == identity.gym);
     tx.commit().await?;
     match row {
         Some(kiosk) if kiosk.status == ACTIVE => Ok(kiosk),
@@ -145,11 +155,21 @@ async fn active_kiosk(state: &ApiState, identity: &KioskIdentity) -> Result<kios
 /// Ends what a revoked kiosk left open. Revoking may have raced with a badge being read.
 async fn end_sessions(state: &ApiState, identity: &KioskIdentity) -> Result<(), Problem> {
     let mut tx = state.memory.db.begin(&identity.scope()).await?;
-    let filter = SessionFilter { state: Some(SessionState::Open), member: None, limit: OPEN_SESSIONS };
+    let filter = SessionFilter {
+        state: Some(SessionState::Open),
+        member: None,
+        limit: OPEN_SESSIONS,
+    };
     let open = session::list(&mut tx, identity.gym, filter).await?;
     tx.commit().await?;
     for session in open.into_iter().filter(|s| s.kiosk_id == Some(identity.kiosk)) {
-        sessions::close(&state.memory, identity, &session.session_id, Some(EndReason::Operator)).await?;
+        sessions::close(
+            &state.memory,
+            identity,
+            &session.session_id,
+            Some(EndReason::Operator),
+        )
+        .await?;
     }
     Ok(())
 }
@@ -170,7 +190,9 @@ impl<S: Send + Sync> FromRequestParts<S> for SessionPath {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let not_found = || Problem::new(ErrorCode::SessionNotFound);
-        let Path(text) = Path::<String>::from_request_parts(parts, state).await.map_err(|_| not_found())?;
+        let Path(text) = Path::<String>::from_request_parts(parts, state)
+            .await
+            .map_err(|_| not_found())?;
         text.parse().map(Self).map_err(|_| not_found())
     }
 }
@@ -183,7 +205,9 @@ impl<S: Send + Sync> FromRequestParts<S> for MemberPath {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let not_found = || Problem::new(ErrorCode::MemberNotFound);
-        let Path(text) = Path::<String>::from_request_parts(parts, state).await.map_err(|_| not_found())?;
+        let Path(text) = Path::<String>::from_request_parts(parts, state)
+            .await
+            .map_err(|_| not_found())?;
         text.parse().map(Self).map_err(|_| not_found())
     }
 }

@@ -46,7 +46,10 @@ impl DeviceKey {
         }
         ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &point)
             .map_err(|_| "public_key: x and y are no point on P-256")?;
-        Ok(Self { x: x.to_owned(), y: y.to_owned() })
+        Ok(Self {
+            x: x.to_owned(),
+            y: y.to_owned(),
+        })
     }
 
     /// The key as it is stored: what counts and nothing else.
@@ -61,7 +64,8 @@ impl DeviceKey {
         kiosk: KioskId,
         now: DateTime<Utc>,
     ) -> Result<Assertion, &'static str> {
-        let key = DecodingKey::from_ec_components(&self.x, &self.y).map_err(|_| "assertion: wrong signature")?;
+        let key =
+            DecodingKey::from_ec_components(&self.x, &self.y).map_err(|_| "assertion: wrong signature")?;
         let claims: Claims = decode(assertion, &key).map_err(|_| "assertion: wrong signature or claims")?;
         let own = kiosk.to_string();
         if claims.iss != own || claims.sub != own {
@@ -77,9 +81,14 @@ impl DeviceKey {
             return Err("assertion: exp is over; check the kiosk's clock against the Date header");
         }
         if after(claims.exp, now + MAX_AHEAD + LEEWAY) {
-            return Err("assertion: exp must be at most 120 s ahead; check the kiosk's clock against the Date header");
+            return Err(
+                "assertion: exp must be at most 120 s ahead; check the kiosk's clock against the Date header",
+            );
         }
-        Ok(Assertion { jti: claims.jti, exp: claims.exp })
+        Ok(Assertion {
+            jti: claims.jti,
+            exp: claims.exp,
+        })
     }
 }
 
@@ -126,6 +135,8 @@ mod tests {
     use jsonwebtoken::{Algorithm, EncodingKey, Header, jwk::Jwk};
     use secrecy::ExposeSecret;
 
+    type Change = fn(&mut Value);
+
     fn device() -> (EncodingKey, Value) {
         let pem = Tokens::generate_pem().unwrap();
         let key = EncodingKey::from_ec_pem(pem.expose_secret().as_bytes()).unwrap();
@@ -142,7 +153,8 @@ mod tests {
     }
 
     fn claims(kiosk: KioskId, change: impl FnOnce(&mut Value)) -> Value {
-        let mut claims = json!({"iss": kiosk, "sub": kiosk, "aud": "jarvis", "exp": 1_800_000_060, "jti": "1"});
+        let mut claims =
+            json!({"iss": kiosk, "sub": kiosk, "aud": "jarvis", "exp": 1_800_000_060, "jti": "1"});
         change(&mut claims);
         claims
     }
@@ -164,7 +176,7 @@ mod tests {
         let (key, jwk) = device();
         let kiosk = KioskId::new(now());
         let device = DeviceKey::from_jwk(&jwk).unwrap();
-        let wrong: [(&str, fn(&mut Value)); 6] = [
+        let wrong: [(&str, Change); 6] = [
             ("iss", |c| c["iss"] = json!("other")),
             ("sub", |c| c["sub"] = json!("other")),
             ("aud", |c| c["aud"] = json!("other")),
@@ -173,11 +185,17 @@ mod tests {
             ("ahead", |c| c["exp"] = json!(1_800_000_151)),
         ];
         for (word, change) in wrong {
-            let error = device.verify(&sign(&key, &claims(kiosk, change)), kiosk, now()).unwrap_err();
+            let error = device
+                .verify(&sign(&key, &claims(kiosk, change)), kiosk, now())
+                .unwrap_err();
             assert!(error.contains(word), "{word}: {error}");
         }
         let (other, _) = super::tests::device();
-        assert!(device.verify(&sign(&other, &claims(kiosk, |_| ())), kiosk, now()).is_err());
+        assert!(
+            device
+                .verify(&sign(&other, &claims(kiosk, |_| ())), kiosk, now())
+                .is_err()
+        );
     }
 
     #[test]

@@ -5,8 +5,7 @@ use serde_json::Value;
 use std::fmt::Write as _;
 
 /// What the page may load: its own style, and nothing else.
-pub(crate) const STYLE_POLICY: &str =
-    "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+pub(crate) const STYLE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:0 auto;padding:1rem;\
 color:#1a1a1a;background:#fff}h1,h2,h3{line-height:1.2}h2{border-bottom:1px solid #ccc;margin-top:2.5rem}\
@@ -108,13 +107,25 @@ fn operation_section(page: &mut String, path: &str, method: &str, operation: &Va
         .filter_map(|s| s.as_object()?.keys().next().map(String::as_str))
         .collect();
     if !callers.is_empty() {
-        push(page, format_args!("<p>{} <code>{}</code></p>", words.callers, callers.join("</code>, <code>")));
+        push(
+            page,
+            format_args!(
+                "<p>{} <code>{}</code></p>",
+                words.callers,
+                callers.join("</code>, <code>")
+            ),
+        );
     }
     if !list(&operation["parameters"]).is_empty() {
         push(page, format_args!("<h4>{}</h4>", words.parameters));
         let rows = list(&operation["parameters"]).iter().map(|p| {
             let required = p["required"].as_bool().unwrap_or(false);
-            (text(&p["name"]), kind_of(&p["schema"]), required, prose(&p["description"]))
+            (
+                text(&p["name"]),
+                kind_of(&p["schema"]),
+                required,
+                prose(&p["description"]),
+            )
         });
         fields_table(page, rows, words);
     }
@@ -124,7 +135,14 @@ fn operation_section(page: &mut String, path: &str, method: &str, operation: &Va
     }
     push(page, format_args!("<h4>{}</h4>", words.answers));
     for (status, response) in operation["responses"].as_object().into_iter().flatten() {
-        push(page, format_args!("<p><b>{}</b></p>{}", escape(status), prose(&response["description"])));
+        push(
+            page,
+            format_args!(
+                "<p><b>{}</b></p>{}",
+                escape(status),
+                prose(&response["description"])
+            ),
+        );
         contents(page, &response["content"]);
     }
     page.push_str("</details>");
@@ -132,16 +150,37 @@ fn operation_section(page: &mut String, path: &str, method: &str, operation: &Va
 
 fn contents(page: &mut String, content: &Value) {
     for (media, body) in content.as_object().into_iter().flatten() {
-        push(page, format_args!("<p><code>{}</code> {}</p>", escape(media), kind_of(&body["schema"])));
+        push(
+            page,
+            format_args!(
+                "<p><code>{}</code> {}</p>",
+                escape(media),
+                kind_of(&body["schema"])
+            ),
+        );
     }
 }
 
-fn fields_table(page: &mut String, rows: impl Iterator<Item = (String, String, bool, String)>, words: &Words) {
+fn fields_table(
+    page: &mut String,
+    rows: impl Iterator<Item = (String, String, bool, String)>,
+    words: &Words,
+) {
     let [name, kind, what] = words.fields;
-    push(page, format_args!("<table><tr><th>{name}</th><th>{kind}</th><th>{what}</th></tr>"));
+    push(
+        page,
+        format_args!("<table><tr><th>{name}</th><th>{kind}</th><th>{what}</th></tr>"),
+    );
     for (name, kind, required, what) in rows {
-        let mark = if required { format!(" <i>{}</i>", words.required) } else { String::new() };
-        push(page, format_args!("<tr><td><code>{name}</code>{mark}</td><td>{kind}</td><td>{what}</td></tr>"));
+        let mark = if required {
+            format!(" <i>{}</i>", words.required)
+        } else {
+            String::new()
+        };
+        push(
+            page,
+            format_args!("<tr><td><code>{name}</code>{mark}</td><td>{kind}</td><td>{what}</td></tr>"),
+        );
     }
     page.push_str("</table>");
 }
@@ -172,8 +211,19 @@ fn errors_section(page: &mut String, language: Language, words: &Words) {
 
 fn schemas_section(page: &mut String, document: &Value, words: &Words) {
     push(page, format_args!("<h2>{}</h2>", words.schemas));
-    for (name, schema) in document["components"]["schemas"].as_object().into_iter().flatten() {
-        push(page, format_args!("<h3 id=\"schema-{0}\">{0}</h3>{1}", escape(name), prose(&schema["description"])));
+    for (name, schema) in document["components"]["schemas"]
+        .as_object()
+        .into_iter()
+        .flatten()
+    {
+        push(
+            page,
+            format_args!(
+                "<h3 id=\"schema-{0}\">{0}</h3>{1}",
+                escape(name),
+                prose(&schema["description"])
+            ),
+        );
         let Some(properties) = schema["properties"].as_object() else {
             push(page, format_args!("<p>{}</p>", kind_of(schema)));
             continue;
@@ -181,10 +231,27 @@ fn schemas_section(page: &mut String, document: &Value, words: &Words) {
         let required = list(&schema["required"]);
         let rows = properties.iter().map(|(field, property)| {
             let must = required.iter().any(|r| r == field.as_str());
-            (escape(field), kind_of(property), must, prose(&property["description"]))
+            (
+                escape(field),
+                kind_of(property),
+                must,
+                prose(description_of(property)),
+            )
         });
         fields_table(page, rows, words);
     }
+}
+
+/// The description of a field; an optional word carries it beside its reference.
+fn description_of(property: &Value) -> &Value {
+    let own = &property["description"];
+    let variants = list(&property["oneOf"])
+        .iter()
+        .map(|variant| &variant["description"]);
+    std::iter::once(own)
+        .chain(variants)
+        .find(|text| text.is_string())
+        .unwrap_or(own)
 }
 
 /// The type of a schema in a few words, with links.
@@ -203,7 +270,10 @@ fn kind_of(schema: &Value) -> String {
         return format!("[{}]", kind_of(&schema["items"]));
     }
     if !list(&schema["enum"]).is_empty() {
-        let values: Vec<String> = list(&schema["enum"]).iter().map(|v| format!("<code>{}</code>", text(v))).collect();
+        let values: Vec<String> = list(&schema["enum"])
+            .iter()
+            .map(|v| format!("<code>{}</code>", text(v)))
+            .collect();
         return values.join(" ");
     }
     let kind = match &schema["type"] {
@@ -218,13 +288,19 @@ fn kind_of(schema: &Value) -> String {
 
 /// Paragraphs and `code` of a description.
 fn prose(description: &Value) -> String {
-    let Some(description) = description.as_str() else { return String::new() };
+    let Some(description) = description.as_str() else {
+        return String::new();
+    };
     let mut html = String::new();
     for paragraph in description.split("\n\n") {
         html.push_str("<p>");
         for (index, part) in paragraph.split('`').enumerate() {
             let part = escape(part);
-            html.push_str(&if index % 2 == 1 { format!("<code>{part}</code>") } else { part });
+            if index % 2 == 1 {
+                push(&mut html, format_args!("<code>{part}</code>"));
+            } else {
+                html.push_str(&part);
+            }
         }
         html.push_str("</p>");
     }
@@ -232,7 +308,8 @@ fn prose(description: &Value) -> String {
 }
 
 fn push(page: &mut String, arguments: std::fmt::Arguments<'_>) {
-    page.write_fmt(arguments).expect("writing to a String cannot fail");
+    page.write_fmt(arguments)
+        .expect("writing to a String cannot fail");
 }
 
 fn list(value: &Value) -> &[Value] {
@@ -244,7 +321,10 @@ fn text(value: &Value) -> String {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }
 
 #[cfg(test)]
@@ -258,7 +338,10 @@ mod tests {
             let page = render(&document, language);
             assert!(page.contains(word));
             for (_, _, operation) in operations(&document) {
-                assert!(page.contains(&format!("<details id=\"{}\"", operation["operationId"].as_str().unwrap())));
+                assert!(page.contains(&format!(
+                    "<details id=\"{}\"",
+                    operation["operationId"].as_str().unwrap()
+                )));
             }
             for code in ErrorCode::ALL {
                 assert!(page.contains(&format!("<tr id=\"{}\"", code.as_str())));
@@ -267,12 +350,18 @@ mod tests {
                 let anchor = link.split('"').next().unwrap();
                 assert!(page.contains(&format!("id=\"{anchor}\"")), "{anchor}");
             }
-            assert!(!page.contains("<script") && !page.contains("src="), "nothing is loaded");
+            assert!(
+                !page.contains("<script") && !page.contains("src="),
+                "nothing is loaded"
+            );
         }
     }
 
     #[test]
     fn what_comes_from_the_document_cannot_leave_its_place() {
-        assert_eq!(prose(&Value::from("a <b> & `c<d`")), "<p>a &lt;b&gt; &amp; <code>c&lt;d</code></p>");
+        assert_eq!(
+            prose(&Value::from("a <b> & `c<d`")),
+            "<p>a &lt;b&gt; &amp; <code>c&lt;d</code></p>"
+        );
     }
 }

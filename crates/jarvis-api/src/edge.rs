@@ -3,7 +3,7 @@
 use crate::problem::{self, Problem};
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use jarvis_core::clock::SharedClock;
@@ -16,7 +16,10 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_REQUEST_ID: usize = 128;
 /// Nothing of ours is for caches, frames, scripts or other sites' referrers.
 const SECURITY_HEADERS: [(HeaderName, HeaderValue); 5] = [
-    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    ),
     (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
     (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
     (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
@@ -44,7 +47,8 @@ pub(crate) struct MessageLanguage(pub(crate) Language);
 /// The outermost layer.
 pub(crate) async fn edge(State(clock): State<SharedClock>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let id = request_id(request.headers()).unwrap_or_else(|| jarvis_core::ids::uuid_v7(clock.now()).to_string());
+    let id =
+        request_id(request.headers()).unwrap_or_else(|| jarvis_core::ids::uuid_v7(clock.now()).to_string());
     let language = language_of(request.headers());
     let actor = ActorSlot::default();
     let method = request.method().clone();
@@ -65,18 +69,44 @@ pub(crate) async fn edge(State(clock): State<SharedClock>, mut request: Request,
         response.headers_mut().insert(REQUEST_ID, value);
     }
 
-    let actor = actor.0.get().map(ToString::to_string).unwrap_or_default();
-    let (route, status) = (route.as_ref().map_or("-", MatchedPath::as_str), response.status().as_u16());
-    let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let code = problem.as_ref().map(|p| p.code().as_str()).unwrap_or_default();
-    match problem.as_ref().filter(|_| status >= 500) {
-        Some(problem) => {
-            let cause = problem.cause().unwrap_or_default();
-            tracing::error!(%method, route, status, ms, request_id = %id, actor, code, cause, "request failed");
-        }
-        None => tracing::info!(%method, route, status, ms, request_id = %id, actor, code, "request"),
-    }
+    let line = Line {
+        method: &method,
+        route: route.as_ref().map_or("-", MatchedPath::as_str),
+        status: response.status().as_u16(),
+        ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        request_id: &id,
+        actor: actor.0.get().map(ToString::to_string).unwrap_or_default(),
+    };
+    log(&line, problem.as_ref());
     response
+}
+
+/// What the log says of a request.
+struct Line<'a> {
+    method: &'a Method,
+    route: &'a str,
+    status: u16,
+    ms: u64,
+    request_id: &'a str,
+    actor: String,
+}
+
+fn log(line: &Line<'_>, problem: Option<&Problem>) {
+    let Line {
+        method,
+        route,
+        status,
+        ms,
+        request_id,
+        actor,
+    } = line;
+    let code = problem.map(|p| p.code().as_str()).unwrap_or_default();
+    if *status >= 500 {
+        let cause = problem.and_then(Problem::cause).unwrap_or_default();
+        tracing::error!(%method, route, status, ms, request_id, actor, code, cause, "request failed");
+    } else {
+        tracing::info!(%method, route, status, ms, request_id, actor, code, "request");
+    }
 }
 
 /// The problem a response carries; a bare error of the framework is one too. Errors that bring their own JSON
@@ -98,10 +128,18 @@ fn render(problem: &Problem, language: Language, id: &str, bare: Response) -> Re
     let (mut parts, _) = bare.into_parts();
     parts.status = problem.status();
     parts.headers.remove(header::CONTENT_LENGTH);
-    parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(problem::CONTENT_TYPE));
-    parts.headers.insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(language.as_str()));
+    parts.headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static(problem::CONTENT_TYPE),
+    );
+    parts.headers.insert(
+        header::CONTENT_LANGUAGE,
+        HeaderValue::from_static(language.as_str()),
+    );
     if let Some(seconds) = problem.seconds_to_wait() {
-        parts.headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        parts
+            .headers
+            .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     Response::from_parts(parts, Body::from(body))
 }
@@ -109,18 +147,27 @@ fn render(problem: &Problem, language: Language, id: &str, bare: Response) -> Re
 /// The caller's own id of the request, when it is short and harmless in a log.
 fn request_id(headers: &HeaderMap) -> Option<String> {
     let id = headers.get(REQUEST_ID)?.to_str().ok()?;
-    let harmless = id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b));
+    let harmless = id
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b));
     (harmless && (1..=MAX_REQUEST_ID).contains(&id.len())).then(|| id.to_owned())
 }
 
 /// French or English, whichever the caller prefers (RFC 9110, 12.5.4); French when they say nothing.
 pub(crate) fn language_of(headers: &HeaderMap) -> Language {
-    let accepted = headers.get(header::ACCEPT_LANGUAGE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let accepted = headers
+        .get(header::ACCEPT_LANGUAGE)
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or_default();
     let mut best = None;
     for range in accepted.split(',') {
         let mut parts = range.split(';');
-        let Ok(language) = parts.next().unwrap_or_default().trim().parse::<Language>() else { continue };
-        let quality = parts.find_map(|p| p.trim().strip_prefix("q=")?.parse::<f32>().ok()).unwrap_or(1.0);
+        let Ok(language) = parts.next().unwrap_or_default().trim().parse::<Language>() else {
+            continue;
+        };
+        let quality = parts
+            .find_map(|p| p.trim().strip_prefix("q=")?.parse::<f32>().ok())
+            .unwrap_or(1.0);
         let readable = matches!(language, Language::Fr | Language::En);
         if readable && quality > 0.0 && best.is_none_or(|(q, _)| quality > q) {
             best = Some((quality, language));

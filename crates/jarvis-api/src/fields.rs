@@ -21,7 +21,10 @@ pub(crate) trait FromFields: Sized {
     fn read(value: Value) -> Result<Self, FieldError> {
         let mut fields = Fields::of(value)?;
         if fields.0.keys().any(|name| !Self::FIELDS.contains(&name.as_str())) {
-            return Err(format!("unknown field; the fields are {}", Self::FIELDS.join(", ")));
+            return Err(format!(
+                "unknown field; the fields are {}",
+                Self::FIELDS.join(", ")
+            ));
         }
         Self::from_fields(&mut fields)
     }
@@ -41,7 +44,12 @@ impl Fields {
 
     /// The fields of a query string. Numbers in it are text.
     pub(crate) fn of_query(pairs: impl IntoIterator<Item = (String, String)>) -> Self {
-        Self(pairs.into_iter().map(|(name, value)| (name, Value::String(value))).collect())
+        Self(
+            pairs
+                .into_iter()
+                .map(|(name, value)| (name, Value::String(value)))
+                .collect(),
+        )
     }
 
     /// Any value.
@@ -69,7 +77,9 @@ impl Fields {
         T: FromStr,
         T::Err: fmt::Display,
     {
-        let Some(text) = self.text(name)? else { return Ok(None) };
+        let Some(text) = self.text(name)? else {
+            return Ok(None);
+        };
         text.parse().map(Some).map_err(|rule| format!("{name}: {rule}"))
     }
 
@@ -80,7 +90,9 @@ impl Fields {
             Some(Value::Number(n)) => n.as_i64().and_then(|n| i32::try_from(n).ok()),
             Some(_) => None,
         };
-        number.map(Some).ok_or_else(|| format!("{name}: must be a whole number"))
+        number
+            .map(Some)
+            .ok_or_else(|| format!("{name}: must be a whole number"))
     }
 
     /// A number.
@@ -94,8 +106,12 @@ impl Fields {
 
     /// A number written as text, as in a query string.
     pub(crate) fn numeric_text<T: FromStr>(&mut self, name: &str) -> Result<Option<T>, FieldError> {
-        let Some(text) = self.text(name)? else { return Ok(None) };
-        text.parse().map(Some).map_err(|_| format!("{name}: must be a number"))
+        let Some(text) = self.text(name)? else {
+            return Ok(None);
+        };
+        text.parse()
+            .map(Some)
+            .map_err(|_| format!("{name}: must be a number"))
     }
 
     /// An instant, as in RFC 3339.
@@ -130,7 +146,8 @@ mod tests {
     #[test]
     fn messages_name_the_field_and_never_quote_the_value() {
         let secret = "mal au genou";
-        let mut f = fields(json!({"a": secret, "b": secret, "c": secret, "d": secret, "e": [secret], "f": secret}));
+        let mut f =
+            fields(json!({"a": secret, "b": secret, "c": secret, "d": secret, "e": [secret], "f": secret}));
         let messages = [
             f.integer("a").unwrap_err(),
             f.number("b").unwrap_err(),
@@ -162,8 +179,10 @@ mod tests {
 
     #[test]
     fn instants_of_any_year_with_four_digits_are_read() {
-        let mut f = fields(json!({"a": "1970-01-01T00:00:00Z", "b": "2400-06-01T12:00:00+02:00",
-            "c": "99999-01-01T00:00:00Z", "d": "2026-13-01T00:00:00Z", "e": 1_700_000_000}));
+        let mut f = fields(
+            json!({"a": "1970-01-01T00:00:00Z", "b": "2400-06-01T12:00:00+02:00",
+            "c": "99999-01-01T00:00:00Z", "d": "2026-13-01T00:00:00Z", "e": 1_700_000_000}),
+        );
         assert!(f.instant("a").unwrap().is_some());
         assert!(f.instant("b").unwrap().is_some());
         for name in ["c", "d", "e"] {

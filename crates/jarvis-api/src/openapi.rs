@@ -1,13 +1,20 @@
 //! The OpenAPI document: what the handlers say of themselves, and the errors they declare.
 
-use crate::endpoints::kiosks::heartbeat::Heartbeat;
+use crate::endpoints::auth::sign_in::SignInInput;
+use crate::endpoints::kiosks::pair::PairInput;
+use crate::endpoints::kiosks::token::KioskTokenInput;
+use crate::endpoints::members::recall::RecallInput;
+use crate::endpoints::sessions::close::CloseSessionInput;
+use crate::endpoints::sessions::open::OpenSessionInput;
+use crate::fields::FromFields;
 use crate::problem::{self, ProblemBody};
 use crate::router::DECLARED_ERRORS;
 use jarvis_core::{ErrorCode, Language};
 use std::collections::{BTreeMap, BTreeSet};
 use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::schema::{AdditionalProperties, Schema};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, OpenApi, Ref, ResponseBuilder};
+use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, ResponseBuilder};
 use utoipa::{Modify, OpenApi as DeriveOpenApi};
 
 /// What is said of the API as a whole.
@@ -27,7 +34,7 @@ use utoipa::{Modify, OpenApi as DeriveOpenApi};
         (name = "both", description = "A kiosk or a person."),
         (name = "system", description = "The process and its documents."),
     ),
-    components(schemas(ProblemBody, Heartbeat)),
+    components(schemas(ProblemBody)),
     modifiers(&Schemes),
 )]
 pub(crate) struct Describe;
@@ -44,13 +51,35 @@ impl Modify for Schemes {
             SecurityScheme::Http(scheme.build())
         };
         let components = document.components.get_or_insert_default();
-        components.add_security_scheme("kiosk", bearer("A token of POST /api/v1/kiosks/token, good for 15 minutes."));
-        components.add_security_scheme("person", bearer("A token of POST /api/v1/auth/sign-in, good for an hour."));
+        components.add_security_scheme(
+            "kiosk",
+            bearer("A token of POST /api/v1/kiosks/token, good for 15 minutes."),
+        );
+        components.add_security_scheme(
+            "person",
+            bearer("A token of POST /api/v1/auth/sign-in, good for an hour."),
+        );
     }
 }
 
-/// Adds to every operation the errors it can answer with.
+/// Requests that may hold no other fields than those listed, and the fields that are read.
+const STRICT: [(&str, &[&str]); 6] = [
+    ("PairInput", PairInput::FIELDS),
+    ("KioskTokenInput", KioskTokenInput::FIELDS),
+    ("SignInInput", SignInInput::FIELDS),
+    ("OpenSessionInput", OpenSessionInput::FIELDS),
+    ("CloseSessionInput", CloseSessionInput::FIELDS),
+    ("RecallInput", RecallInput::FIELDS),
+];
+
+/// Adds to every operation the errors it can answer with, and closes the requests against unknown fields.
 pub(crate) fn complete(mut document: OpenApi) -> OpenApi {
+    let components = document.components.get_or_insert_default();
+    for (name, _) in STRICT {
+        if let Some(RefOr::T(Schema::Object(schema))) = components.schemas.get_mut(name) {
+            schema.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
+        }
+    }
     for (path, item) in &mut document.paths.paths {
         let probe = !path.starts_with("/api/v1") || path.ends_with("openapi.json");
         for operation in operations(item) {
@@ -62,14 +91,23 @@ pub(crate) fn complete(mut document: OpenApi) -> OpenApi {
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    let all = [&mut item.get, &mut item.put, &mut item.post, &mut item.patch, &mut item.delete];
+    let all = [
+        &mut item.get,
+        &mut item.put,
+        &mut item.post,
+        &mut item.patch,
+        &mut item.delete,
+    ];
     all.into_iter().flatten()
 }
 
 /// What an endpoint declares, and what its callers, its body and the database add.
 fn errors_of(operation: &Operation, probe: bool) -> BTreeSet<&'static str> {
     let id = operation.operation_id.as_deref().unwrap_or_default();
-    let declared = DECLARED_ERRORS.iter().find(|(of, _)| *of == id).map_or(&[][..], |(_, codes)| codes);
+    let declared = DECLARED_ERRORS
+        .iter()
+        .find(|(of, _)| *of == id)
+        .map_or(&[][..], |(_, codes)| codes);
     let mut codes: Vec<ErrorCode> = declared.to_vec();
     let callers = serde_json::to_string(&operation.security).unwrap_or_default();
     let (kiosk, person) = (callers.contains("\"kiosk\""), callers.contains("\"person\""));
@@ -92,7 +130,11 @@ fn errors_of(operation: &Operation, probe: bool) -> BTreeSet<&'static str> {
         ]);
     }
     if !probe {
-        codes.extend([ErrorCode::DatabaseUnavailable, ErrorCode::Overloaded, ErrorCode::Internal]);
+        codes.extend([
+            ErrorCode::DatabaseUnavailable,
+            ErrorCode::Overloaded,
+            ErrorCode::Internal,
+        ]);
     }
     codes.into_iter().map(ErrorCode::as_str).collect()
 }
@@ -103,12 +145,22 @@ fn describe_errors(operation: &mut Operation, codes: &BTreeSet<&'static str>) {
         by_status.entry(code.status()).or_default().push(*code);
     }
     for (status, codes) in by_status {
-        let lines: Vec<String> =
-            codes.iter().map(|c| format!("`{}`: {}", c.as_str(), c.title(Language::En))).collect();
-        let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
-        let response =
-            ResponseBuilder::new().description(lines.join("\n\n")).content(problem::CONTENT_TYPE, content).build();
-        operation.responses.responses.entry(status.to_string()).or_insert_with(|| response.into());
+        let lines: Vec<String> = codes
+            .iter()
+            .map(|c| format!("`{}`: {}", c.as_str(), c.title(Language::En)))
+            .collect();
+        let content = ContentBuilder::new()
+            .schema(Some(Ref::from_schema_name("Problem")))
+            .build();
+        let response = ResponseBuilder::new()
+            .description(lines.join("\n\n"))
+            .content(problem::CONTENT_TYPE, content)
+            .build();
+        operation
+            .responses
+            .responses
+            .entry(status.to_string())
+            .or_insert_with(|| response.into());
     }
 }
 
@@ -134,14 +186,20 @@ mod tests {
         let mut ids = Vec::new();
         each_operation(&document, |name, operation| {
             for part in ["summary", "operationId"] {
-                assert!(operation[part].as_str().is_some_and(|t| !t.is_empty()), "{name} has no {part}");
+                assert!(
+                    operation[part].as_str().is_some_and(|t| !t.is_empty()),
+                    "{name} has no {part}"
+                );
             }
             ids.push(operation["operationId"].as_str().unwrap().to_owned());
             for (status, response) in operation["responses"].as_object().unwrap() {
                 assert!(response["description"].is_string(), "{name} {status}");
             }
         });
-        let mut declared: Vec<_> = super::DECLARED_ERRORS.iter().map(|(id, _)| (*id).to_owned()).collect();
+        let mut declared: Vec<_> = super::DECLARED_ERRORS
+            .iter()
+            .map(|(id, _)| (*id).to_owned())
+            .collect();
         ids.sort();
         declared.sort();
         assert_eq!(ids, declared);
@@ -162,7 +220,10 @@ mod tests {
         let document = document();
         for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
             for (field, property) in schema["properties"].as_object().into_iter().flatten() {
-                let explained = property["description"].is_string() || property["$ref"].is_string();
+                let named = |schema: &Value| schema["$ref"].is_string();
+                let variants = property["oneOf"].as_array().into_iter().flatten();
+                let explained =
+                    property["description"].is_string() || named(property) || variants.into_iter().any(named);
                 assert!(explained, "{name}.{field}: {property}");
             }
         }
@@ -170,24 +231,16 @@ mod tests {
 
     #[test]
     fn request_schemas_have_the_fields_that_are_read() {
-        use crate::endpoints::{auth, kiosks, members, sessions};
-        use crate::fields::FromFields;
-        let read: [(&str, &[&str]); 6] = [
-            ("PairInput", kiosks::pair::PairInput::FIELDS),
-            ("KioskTokenInput", kiosks::token::KioskTokenInput::FIELDS),
-            ("SignInInput", auth::sign_in::SignInInput::FIELDS),
-            ("OpenSessionInput", sessions::open::OpenSessionInput::FIELDS),
-            ("CloseSessionInput", sessions::close::CloseSessionInput::FIELDS),
-            ("RecallInput", members::recall::RecallInput::FIELDS),
-        ];
         let document = document();
-        for (schema, fields) in read {
-            let properties = document["components"]["schemas"][schema]["properties"].as_object().unwrap();
+        for (name, fields) in super::STRICT {
+            let schema = &document["components"]["schemas"][name];
+            assert_eq!(schema["additionalProperties"], false, "{name}");
+            let properties = schema["properties"].as_object().unwrap();
             let mut expected: Vec<_> = fields.to_vec();
             expected.sort_unstable();
             let mut documented: Vec<_> = properties.keys().map(String::as_str).collect();
             documented.sort_unstable();
-            assert_eq!(documented, expected, "{schema}");
+            assert_eq!(documented, expected, "{name}");
         }
     }
 }

@@ -57,7 +57,14 @@ mod tests {
 
     #[test]
     fn what_cannot_be_a_code_has_no_hash() {
-        for typed in ["", "ABCD", "ABCD-EFGHJ", "ABCD-EFG0", "ABCD-EFGé", &"A".repeat(10_000)] {
+        for typed in [
+            "",
+            "ABCD",
+            "ABCD-EFGHJ",
+            "ABCD-EFG0",
+            "ABCD-EFGé",
+            &"A".repeat(10_000),
+        ] {
             assert_eq!(hash_typed(typed), None, "{typed:.20}");
         }
     }

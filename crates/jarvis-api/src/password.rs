@@ -29,7 +29,9 @@ pub fn hash(password: &SecretString) -> Result<String, PasswordError> {
     if bytes.is_empty() || bytes.len() > MAX_BYTES {
         return Err(PasswordError::Length);
     }
-    let hash = Argon2::default().hash_password(bytes).map_err(|_| PasswordError::Hashing)?;
+    let hash = Argon2::default()
+        .hash_password(bytes)
+        .map_err(|_| PasswordError::Hashing)?;
     Ok(hash.to_string())
 }
 
@@ -42,13 +44,18 @@ pub(crate) struct Verifier {
 
 impl Verifier {
     pub(crate) fn new() -> Self {
-        Self { places: Arc::new(Semaphore::new(AT_ONCE)), nobodys: Arc::new(OnceLock::new()) }
+        Self {
+            places: Arc::new(Semaphore::new(AT_ONCE)),
+            nobodys: Arc::new(OnceLock::new()),
+        }
     }
 
     /// Whether `password` belongs to `stored`. Without a stored hash the same work is done for nothing, so that
     /// the time of the answer does not tell which accounts exist.
     pub(crate) async fn verify(&self, password: SecretString, stored: Option<String>) -> bool {
-        let Ok(_place) = self.places.acquire().await else { return false };
+        let Ok(_place) = self.places.acquire().await else {
+            return false;
+        };
         let nobodys = Arc::clone(&self.nobodys);
         let work = move || {
             let known = stored.is_some();
@@ -74,10 +81,18 @@ mod tests {
         let stored = hash(&SecretString::from("Gérard à la salle")).unwrap();
         assert!(stored.starts_with("$argon2id$"));
         let verifier = Verifier::new();
-        assert!(verifier.verify("Gérard à la salle".into(), Some(stored.clone())).await);
+        assert!(
+            verifier
+                .verify("Gérard à la salle".into(), Some(stored.clone()))
+                .await
+        );
         assert!(!verifier.verify("gérard à la salle".into(), Some(stored)).await);
         assert!(!verifier.verify("nobody".into(), None).await);
-        assert!(!verifier.verify("x".into(), Some("$2a$10$not-ours".to_owned())).await);
+        assert!(
+            !verifier
+                .verify("x".into(), Some("$2a$10$not-ours".to_owned()))
+                .await
+        );
     }
 
     #[test]

@@ -25,12 +25,21 @@ pub(crate) struct Problem {
 
 impl Problem {
     pub(crate) fn new(code: ErrorCode) -> Self {
-        Self { code, detail: None, retry_after: None, members: Map::new(), cause: None }
+        Self {
+            code,
+            detail: None,
+            retry_after: None,
+            members: Map::new(),
+            cause: None,
+        }
     }
 
     /// A problem that says what it is about: a field and what it must be, never its value.
     pub(crate) fn because(code: ErrorCode, detail: impl Into<String>) -> Self {
-        Self { detail: Some(detail.into()), ..Self::new(code) }
+        Self {
+            detail: Some(detail.into()),
+            ..Self::new(code)
+        }
     }
 
     /// The caller may try again after so many seconds.
@@ -73,7 +82,8 @@ impl Problem {
     }
 
     pub(crate) fn seconds_to_wait(&self) -> Option<u64> {
-        self.retry_after.or_else(|| (self.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(2))
+        self.retry_after
+            .or_else(|| (self.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(2))
     }
 
     pub(crate) fn status(&self) -> StatusCode {
@@ -143,7 +153,11 @@ impl From<MemoryError> for Problem {
     fn from(error: MemoryError) -> Self {
         let code = error.code();
         let cause = (code.status() >= 500).then(|| chain(&error));
-        Self { detail: error.detail().map(str::to_owned), cause, ..Self::new(code) }
+        Self {
+            detail: error.detail().map(str::to_owned),
+            cause,
+            ..Self::new(code)
+        }
     }
 }
 

@@ -105,14 +105,23 @@ struct Claims {
 impl Tokens {
     /// Reads the signing key: PKCS#8 PEM, EC on P-256.
     pub fn from_pem(pem: &SecretString, clock: SharedClock) -> Result<Self, KeyError> {
-        let signing = EncodingKey::from_ec_pem(pem.expose_secret().as_bytes()).map_err(|_| KeyError::Unreadable)?;
+        let signing =
+            EncodingKey::from_ec_pem(pem.expose_secret().as_bytes()).map_err(|_| KeyError::Unreadable)?;
         let mut public =
             Jwk::from_encoding_key(&signing, Algorithm::ES256).map_err(|_| KeyError::Unreadable)?;
-        let kid = public.thumbprint(ThumbprintHash::SHA256).map_err(|_| KeyError::Unreadable)?;
+        let kid = public
+            .thumbprint(ThumbprintHash::SHA256)
+            .map_err(|_| KeyError::Unreadable)?;
         public.common.key_id = Some(kid.clone());
         public.common.public_key_use = Some(PublicKeyUse::Signature);
         let verifying = DecodingKey::from_jwk(&public).map_err(|_| KeyError::Unreadable)?;
-        Ok(Self(Arc::new(Keys { signing, verifying, kid, public, clock })))
+        Ok(Self(Arc::new(Keys {
+            signing,
+            verifying,
+            kid,
+            public,
+            clock,
+        })))
     }
 
     /// A new signing key, as PKCS#8 PEM.
@@ -134,7 +143,12 @@ impl Tokens {
 
     /// A token for a kiosk, good for [`KIOSK_LIFETIME`].
     pub fn mint_kiosk(&self, kiosk: &KioskIdentity) -> Result<AccessToken, KeyError> {
-        self.mint(KIOSK_AUDIENCE, kiosk.kiosk.into(), Some(kiosk.gym.into()), KIOSK_LIFETIME)
+        self.mint(
+            KIOSK_AUDIENCE,
+            kiosk.kiosk.into(),
+            Some(kiosk.gym.into()),
+            KIOSK_LIFETIME,
+        )
     }
 
     /// A token for a person, good for [`PERSON_LIFETIME`].
@@ -164,7 +178,9 @@ impl Tokens {
 
     /// The public half, for others to verify our tokens.
     pub fn key_set(&self) -> JwkSet {
-        JwkSet { keys: vec![self.0.public.clone()] }
+        JwkSet {
+            keys: vec![self.0.public.clone()],
+        }
     }
 
     fn mint(
@@ -186,15 +202,20 @@ impl Tokens {
         };
         let mut header = Header::new(Algorithm::ES256);
         header.kid = Some(self.0.kid.clone());
-        let token =
-            jsonwebtoken::encode(&header, &claims, &self.0.signing).map_err(|_| KeyError::Signing)?;
-        Ok(AccessToken { token: token.into(), expires_in: lifetime.num_seconds() })
+        let token = jsonwebtoken::encode(&header, &claims, &self.0.signing).map_err(|_| KeyError::Signing)?;
+        Ok(AccessToken {
+            token: token.into(),
+            expires_in: lifetime.num_seconds(),
+        })
     }
 }
 
 /// Checks the signature (ES256 and nothing else) and reads the claims. Times and names are the caller's to check,
 /// against a clock of ours.
-pub(crate) fn decode<T: serde::de::DeserializeOwned>(token: &str, key: &DecodingKey) -> Result<T, TokenError> {
+pub(crate) fn decode<T: serde::de::DeserializeOwned>(
+    token: &str,
+    key: &DecodingKey,
+) -> Result<T, TokenError> {
     if token.len() > MAX_TOKEN_BYTES {
         return Err(TokenError::Invalid);
     }
@@ -202,7 +223,9 @@ pub(crate) fn decode<T: serde::de::DeserializeOwned>(token: &str, key: &Decoding
     rules.validate_exp = false;
     rules.validate_aud = false;
     rules.required_spec_claims.clear();
-    jsonwebtoken::decode(token, key, &rules).map(|data| data.claims).map_err(|_| TokenError::Invalid)
+    jsonwebtoken::decode(token, key, &rules)
+        .map(|data| data.claims)
+        .map_err(|_| TokenError::Invalid)
 }
 
 /// Whether a claim's instant (seconds since 1970) is later than `at`.
@@ -225,7 +248,10 @@ mod tests {
     }
 
     fn kiosk() -> KioskIdentity {
-        KioskIdentity { kiosk: KioskId::new(start()), gym: GymId::new(start()) }
+        KioskIdentity {
+            kiosk: KioskId::new(start()),
+            gym: GymId::new(start()),
+        }
     }
 
     #[test]
@@ -236,8 +262,14 @@ mod tests {
         let for_kiosk = tokens.mint_kiosk(&kiosk).unwrap();
         let for_person = tokens.mint_person(user).unwrap();
         assert_eq!((for_kiosk.expires_in, for_person.expires_in), (900, 3600));
-        assert_eq!(tokens.verify(for_kiosk.token.expose_secret()), Ok(Identity::Kiosk(kiosk)));
-        assert_eq!(tokens.verify(for_person.token.expose_secret()), Ok(Identity::Person(user)));
+        assert_eq!(
+            tokens.verify(for_kiosk.token.expose_secret()),
+            Ok(Identity::Kiosk(kiosk))
+        );
+        assert_eq!(
+            tokens.verify(for_person.token.expose_secret()),
+            Ok(Identity::Person(user))
+        );
     }
 
     #[test]
@@ -271,7 +303,10 @@ mod tests {
         let payload = mine.expose_secret().split('.').nth(1).unwrap();
         for alg in ["none", "None", "HS256"] {
             let header = URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"{alg}","typ":"JWT"}}"#));
-            assert_eq!(ours.verify(&format!("{header}.{payload}.")), Err(TokenError::Invalid));
+            assert_eq!(
+                ours.verify(&format!("{header}.{payload}.")),
+                Err(TokenError::Invalid)
+            );
         }
         for text in ["", ".", "..", "a.b.c", &"x".repeat(5_000)] {
             assert_eq!(ours.verify(text), Err(TokenError::Invalid));
@@ -296,7 +331,10 @@ mod tests {
         let tokens = tokens(&clock);
         let set = serde_json::to_value(tokens.key_set()).unwrap();
         let key = &set["keys"][0];
-        assert_eq!((key["kty"].as_str(), key["crv"].as_str(), key["alg"].as_str()), (Some("EC"), Some("P-256"), Some("ES256")));
+        assert_eq!(
+            (key["kty"].as_str(), key["crv"].as_str(), key["alg"].as_str()),
+            (Some("EC"), Some("P-256"), Some("ES256"))
+        );
         assert!(key["kid"].is_string() && key["x"].is_string() && key["y"].is_string());
         assert!(key.get("d").is_none());
     }

@@ -1,6 +1,6 @@
 //! Shapes on the wire that more than one endpoint answers with.
 
-use crate::words;
+use crate::words::{CategoryWord, ChannelWord, EndReasonWord, LanguageWord, SentimentWord, SessionStateWord};
 use chrono::{DateTime, NaiveDate, Utc};
 use jarvis_core::{Category, Channel, EndReason, Fact, Language, SessionState};
 use jarvis_db::queries::event::EventCounts;
@@ -31,7 +31,12 @@ pub(crate) struct KioskView {
 
 impl From<Kiosk> for KioskView {
     fn from(k: Kiosk) -> Self {
-        Self { id: k.id.into(), gym_id: k.gym_id.into(), name: k.name, language: k.language }
+        Self {
+            id: k.id.into(),
+            gym_id: k.gym_id.into(),
+            name: k.name,
+            language: k.language,
+        }
     }
 }
 
@@ -83,7 +88,7 @@ pub(crate) struct WhoView {
     /// First name.
     first_name: String,
     /// Language of the conversation.
-    #[schema(schema_with = words::language)]
+    #[schema(value_type = LanguageWord)]
     language: Language,
     /// Preferred tone.
     communication_style: Option<String>,
@@ -104,7 +109,7 @@ pub(crate) struct WhoView {
 #[schema(as = ContextFact)]
 pub(crate) struct KnownFactView {
     /// The category.
-    #[schema(schema_with = words::category)]
+    #[schema(value_type = CategoryWord)]
     category: Category,
     /// The key.
     #[schema(example = "knee_right_pain")]
@@ -172,7 +177,10 @@ impl From<KnownFact> for KnownFactView {
 
 impl From<KnownConversation> for KnownConversationView {
     fn from(c: KnownConversation) -> Self {
-        Self { date: c.date, summary: c.summary }
+        Self {
+            date: c.date,
+            summary: c.summary,
+        }
     }
 }
 
@@ -181,7 +189,7 @@ impl From<KnownConversation> for KnownConversationView {
 #[schema(as = SessionStanding)]
 pub(crate) struct StandingView {
     /// Where it stands now.
-    #[schema(schema_with = words::session_state)]
+    #[schema(value_type = SessionStateWord)]
     pub(crate) state: SessionState,
     /// It had been closed before; nothing changed.
     pub(crate) already_closed: bool,
@@ -200,18 +208,18 @@ pub(crate) struct SessionView {
     /// Who talked.
     member_id: Uuid,
     /// How.
-    #[schema(schema_with = words::channel)]
+    #[schema(value_type = ChannelWord)]
     channel: Channel,
     /// In which language.
-    #[schema(schema_with = words::language)]
+    #[schema(value_type = LanguageWord)]
     language: Language,
     /// `open`, then `closing` while its memory is made, then an end: `processed`, `empty` or `failed`.
-    #[schema(schema_with = words::session_state)]
+    #[schema(value_type = SessionStateWord)]
     state: SessionState,
     /// Why it ended `empty` or `failed`, such as `no_consent` or `no_user_turn`.
     state_reason: Option<String>,
     /// Why the conversation ended.
-    #[schema(schema_with = words::end_reason)]
+    #[schema(value_type = Option<EndReasonWord>)]
     end_reason: Option<EndReason>,
     /// When the badge was read.
     started_at: DateTime<Utc>,
@@ -262,7 +270,7 @@ pub(crate) struct FactView {
     /// Its id.
     id: Uuid,
     /// The category.
-    #[schema(schema_with = words::category)]
+    #[schema(value_type = CategoryWord)]
     category: Category,
     /// Its key within the category.
     fact_key: String,
@@ -306,7 +314,7 @@ pub(crate) struct SummaryView {
     /// What it is about.
     key_topics: Vec<String>,
     /// How the member sounded, from the text.
-    #[schema(schema_with = words::sentiment)]
+    #[schema(value_type = Option<SentimentWord>)]
     sentiment: Option<String>,
     /// −1 to 1.
     sentiment_score: Option<f64>,
@@ -421,7 +429,7 @@ pub(crate) struct MemoryView {
     /// What it was about.
     key_topics: Vec<String>,
     /// How the member sounded.
-    #[schema(schema_with = words::sentiment)]
+    #[schema(value_type = Option<SentimentWord>)]
     sentiment: Option<String>,
     /// How near it is to the question, 0 to 1, calibrated: from 0.7 on it is likely relevant.
     similarity: f64,
@@ -431,7 +439,10 @@ pub(crate) struct MemoryView {
 
 impl From<Recalled> for RecalledView {
     fn from(r: Recalled) -> Self {
-        Self { method: r.method, memories: r.memories.into_iter().map(MemoryView::from).collect() }
+        Self {
+            method: r.method,
+            memories: r.memories.into_iter().map(MemoryView::from).collect(),
+        }
     }
 }
 

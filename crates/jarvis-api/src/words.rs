@@ -1,53 +1,66 @@
 //! Schemas of the words that fields may hold, made from the words themselves so that they cannot drift.
 
 use jarvis_core::{Category, Channel, EndReason, EventType, Language, Purpose, Sentiment, SessionState};
-use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
+use std::borrow::Cow;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
-const LANGUAGES: [Language; 5] = [Language::Fr, Language::En, Language::Es, Language::De, Language::It];
-const SENTIMENTS: [Sentiment; 4] =
-    [Sentiment::Positive, Sentiment::Neutral, Sentiment::Negative, Sentiment::Mixed];
+const LANGUAGES: [Language; 5] = [
+    Language::Fr,
+    Language::En,
+    Language::Es,
+    Language::De,
+    Language::It,
+];
+const SENTIMENTS: [Sentiment; 4] = [
+    Sentiment::Positive,
+    Sentiment::Neutral,
+    Sentiment::Negative,
+    Sentiment::Mixed,
+];
 
-fn one_of(words: impl IntoIterator<Item = &'static str>) -> Object {
-    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words)).build()
+macro_rules! word_schemas {
+    ($($type:ident = $name:literal, $description:literal, $words:expr;)+) => {$(
+        #[doc = $description]
+        pub(crate) struct $type;
+
+        impl PartialSchema for $type {
+            fn schema() -> RefOr<Schema> {
+                let words: Vec<&'static str> = $words;
+                ObjectBuilder::new()
+                    .schema_type(Type::String)
+                    .enum_values(Some(words))
+                    .description(Some($description))
+                    .into()
+            }
+        }
+
+        impl ToSchema for $type {
+            fn name() -> Cow<'static, str> {
+                Cow::Borrowed($name)
+            }
+        }
+    )+};
 }
 
-pub(crate) fn language() -> Object {
-    one_of(LANGUAGES.map(Language::as_str))
-}
-
-pub(crate) fn channel() -> Object {
-    one_of(Channel::ALL.iter().map(|w| w.as_str()))
-}
-
-/// The channels by which a kiosk opens sessions.
-pub(crate) fn kiosk_channel() -> Object {
-    one_of([Channel::Voice.as_str(), Channel::Text.as_str()])
-}
-
-pub(crate) fn session_state() -> Object {
-    one_of(SessionState::ALL.iter().map(|w| w.as_str()))
-}
-
-pub(crate) fn end_reason() -> Object {
-    one_of(EndReason::ALL.iter().map(|w| w.as_str()))
-}
-
-pub(crate) fn event_type() -> Object {
-    one_of(EventType::ALL.map(EventType::as_str))
-}
-
-pub(crate) fn category() -> Object {
-    one_of(Category::ALL.map(Category::as_str))
-}
-
-pub(crate) fn sentiment() -> Object {
-    one_of(SENTIMENTS.map(Sentiment::as_str))
-}
-
-pub(crate) fn purpose() -> Object {
-    one_of(Purpose::ALL.map(Purpose::as_str))
-}
-
-pub(crate) fn purposes() -> utoipa::openapi::schema::Array {
-    utoipa::openapi::schema::ArrayBuilder::new().items(purpose()).build()
+word_schemas! {
+    LanguageWord = "Language", "A language, by its two letters of ISO 639-1.",
+        LANGUAGES.map(Language::as_str).to_vec();
+    ChannelWord = "Channel", "How the member talks.",
+        Channel::ALL.iter().map(|w| w.as_str()).collect();
+    KioskChannelWord = "KioskChannel", "A channel by which a kiosk opens sessions.",
+        vec![Channel::Voice.as_str(), Channel::Text.as_str()];
+    SessionStateWord = "SessionState", "Where a session stands.",
+        SessionState::ALL.iter().map(|w| w.as_str()).collect();
+    EndReasonWord = "EndReason", "Why a conversation ended.",
+        EndReason::ALL.iter().map(|w| w.as_str()).collect();
+    EventTypeWord = "EventType", "What happened.",
+        EventType::ALL.map(EventType::as_str).to_vec();
+    CategoryWord = "Category", "What kind of thing a fact is.",
+        Category::ALL.map(Category::as_str).to_vec();
+    SentimentWord = "Sentiment", "How a member sounded, from the text.",
+        SENTIMENTS.map(Sentiment::as_str).to_vec();
+    PurposeWord = "Purpose", "A purpose that a member agrees to or refuses on its own.",
+        Purpose::ALL.map(Purpose::as_str).to_vec();
 }

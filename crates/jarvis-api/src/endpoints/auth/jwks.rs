@@ -14,5 +14,8 @@ pub(crate) const ERRORS: &[ErrorCode] = &[];
     responses((status = 200, description = "The key set.", body = Object,
         example = json!({"keys": [{"kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": "…", "x": "…", "y": "…"}]}))))]
 pub(crate) async fn jwks(State(state): State<ApiState>) -> ([(HeaderName, &'static str); 1], Json<JwkSet>) {
-    ([(header::CACHE_CONTROL, "public, max-age=300")], Json(state.tokens.key_set()))
+    (
+        [(header::CACHE_CONTROL, "public, max-age=300")],
+        Json(state.tokens.key_set()),
+    )
 }

@@ -14,8 +14,11 @@ use jarvis_db::queries::account;
 use secrecy::{ExposeSecret, SecretString};
 use utoipa::ToSchema;
 
-pub(crate) const ERRORS: &[ErrorCode] =
-    &[ErrorCode::InvalidRequest, ErrorCode::CredentialsInvalid, ErrorCode::RateLimited];
+pub(crate) const ERRORS: &[ErrorCode] = &[
+    ErrorCode::InvalidRequest,
+    ErrorCode::CredentialsInvalid,
+    ErrorCode::RateLimited,
+];
 
 /// The longest e-mail address (RFC 5321, 4.5.3.1), in bytes.
 const MAX_EMAIL: usize = 254;
@@ -70,6 +73,9 @@ pub(crate) async fn sign_in(
     let mut tx = state.memory.db.begin(&Scope::System).await?;
     account::touch_sign_in(&mut tx, user, state.now()).await?;
     tx.commit().await?;
-    let token = state.tokens.mint_person(user).map_err(|_| Problem::new(ErrorCode::Internal))?;
+    let token = state
+        .tokens
+        .mint_person(user)
+        .map_err(|_| Problem::new(ErrorCode::Internal))?;
     Ok(Json(token.into()))
 }

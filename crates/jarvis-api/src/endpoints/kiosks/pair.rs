@@ -16,8 +16,11 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-pub(crate) const ERRORS: &[ErrorCode] =
-    &[ErrorCode::InvalidRequest, ErrorCode::PairingCodeInvalid, ErrorCode::RateLimited];
+pub(crate) const ERRORS: &[ErrorCode] = &[
+    ErrorCode::InvalidRequest,
+    ErrorCode::PairingCodeInvalid,
+    ErrorCode::RateLimited,
+];
 
 /// A one-time code and the public half of a key made on the device.
 #[derive(ToSchema)]
@@ -26,10 +29,28 @@ pub(crate) struct PairInput {
     /// The code that staff read out, such as `ABCD-EFGH`; case, dashes and spaces do not matter.
     #[schema(example = "ABCD-EFGH")]
     code: String,
-    /// JWK of an EC key on P-256, without its private half.
-    #[schema(value_type = Object, example = json!({"kty": "EC", "crv": "P-256",
-        "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}))]
+    /// The public half of the device's key.
+    #[schema(value_type = PublicKeyInput)]
     public_key: Value,
+}
+
+/// A JWK of an EC key on P-256, without its private half. Members that are not listed are ignored.
+#[derive(ToSchema)]
+#[schema(as = DevicePublicKey)]
+#[expect(dead_code, reason = "the schema of what the device's key reads")]
+pub(crate) struct PublicKeyInput {
+    /// Always `EC`.
+    #[schema(example = "EC")]
+    kty: String,
+    /// Always `P-256`.
+    #[schema(example = "P-256")]
+    crv: String,
+    /// The point's x: 32 bytes in base64url without padding.
+    #[schema(example = "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU")]
+    x: String,
+    /// The point's y: 32 bytes in base64url without padding.
+    #[schema(example = "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0")]
+    y: String,
 }
 
 impl FromFields for PairInput {
@@ -67,7 +88,9 @@ pub(crate) async fn pair_kiosk(
     let invalid = || Problem::new(ErrorCode::PairingCodeInvalid);
     let hash = pairing::hash_typed(&input.code).ok_or_else(invalid)?;
     let mut tx = state.memory.db.begin(&Scope::System).await?;
-    let kiosk = kiosk::pair(&mut tx, &hash, &key.to_jwk(), state.now()).await?.ok_or_else(invalid)?;
+    let kiosk = kiosk::pair(&mut tx, &hash, &key.to_jwk(), state.now())
+        .await?
+        .ok_or_else(invalid)?;
     tx.commit().await?;
     Ok(Json(Paired { kiosk: kiosk.into() }))
 }

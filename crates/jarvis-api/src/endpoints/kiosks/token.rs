@@ -34,7 +34,9 @@ impl FromFields for KioskTokenInput {
     const FIELDS: &'static [&'static str] = &["assertion"];
 
     fn from_fields(fields: &mut Fields) -> Result<Self, FieldError> {
-        Ok(Self { assertion: fields.required_text("assertion")? })
+        Ok(Self {
+            assertion: fields.required_text("assertion")?,
+        })
     }
 }
 
@@ -66,7 +68,13 @@ pub(crate) async fn issue_kiosk_token(
     if !state.used_assertions.use_up(id, assertion, now) {
         return Err(refused("assertion: jti was used before"));
     }
-    let identity = KioskIdentity { kiosk: kiosk.id, gym: kiosk.gym_id };
-    let token = state.tokens.mint_kiosk(&identity).map_err(|_| Problem::new(ErrorCode::Internal))?;
+    let identity = KioskIdentity {
+        kiosk: kiosk.id,
+        gym: kiosk.gym_id,
+    };
+    let token = state
+        .tokens
+        .mint_kiosk(&identity)
+        .map_err(|_| Problem::new(ErrorCode::Internal))?;
     Ok(Json(token.into()))
 }

@@ -68,7 +68,11 @@ impl FromFields for RecallInput {
     const FIELDS: &'static [&'static str] = &["q", "k", "threshold"];
 
     fn from_fields(fields: &mut Fields) -> Result<Self, FieldError> {
-        Self::checked(fields.required_text("q")?, fields.integer("k")?, fields.number("threshold")?)
+        Self::checked(
+            fields.required_text("q")?,
+            fields.integer("k")?,
+            fields.number("threshold")?,
+        )
     }
 }
 

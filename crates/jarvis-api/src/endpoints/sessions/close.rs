@@ -6,7 +6,7 @@ use crate::fields::{FieldError, Fields, FromFields};
 use crate::problem::Problem;
 use crate::state::ApiState;
 use crate::views::StandingView;
-use crate::words;
+use crate::words::EndReasonWord;
 use axum::Json;
 use axum::extract::State;
 use jarvis_core::{EndReason, ErrorCode};
@@ -20,7 +20,7 @@ pub(crate) const ERRORS: &[ErrorCode] = &[ErrorCode::InvalidRequest, ErrorCode::
 #[schema(as = CloseSessionInput)]
 pub(crate) struct CloseSessionInput {
     /// `client` when absent.
-    #[schema(schema_with = words::end_reason)]
+    #[schema(value_type = Option<EndReasonWord>)]
     reason: Option<EndReason>,
 }
 
@@ -28,7 +28,9 @@ impl FromFields for CloseSessionInput {
     const FIELDS: &'static [&'static str] = &["reason"];
 
     fn from_fields(fields: &mut Fields) -> Result<Self, FieldError> {
-        Ok(Self { reason: fields.word("reason")? })
+        Ok(Self {
+            reason: fields.word("reason")?,
+        })
     }
 }
 
@@ -48,5 +50,8 @@ pub(crate) async fn close_session(
 ) -> Result<Json<StandingView>, Problem> {
     let reason = input.and_then(|i| i.reason);
     let closed = sessions::close(&state.memory, &kiosk.identity, &id, reason).await?;
-    Ok(Json(StandingView { state: closed.state, already_closed: closed.already_closed }))
+    Ok(Json(StandingView {
+        state: closed.state,
+        already_closed: closed.already_closed,
+    }))
 }

@@ -5,7 +5,7 @@ use crate::body::{self, Media};
 use crate::caller::{Kiosk, SessionPath};
 use crate::problem::Problem;
 use crate::state::ApiState;
-use crate::words;
+use crate::words::EventTypeWord;
 use axum::Json;
 use axum::extract::{Request, State};
 use chrono::{DateTime, Utc};
@@ -31,12 +31,11 @@ pub(crate) const ERRORS: &[ErrorCode] = &[
 const LIMIT: usize = 8 * 1024 * 1024;
 
 /// One thing that happened. Fields that are not listed are ignored.
-#[derive(ToSchema)]
+#[derive(Serialize, ToSchema)]
 #[schema(as = EventInput)]
-#[expect(dead_code, reason = "the schema of what is read field by field")]
 pub(crate) struct EventInput {
     /// What happened.
-    #[schema(schema_with = words::event_type)]
+    #[schema(value_type = EventTypeWord)]
     event_type: EventType,
     /// What was said; for transcripts. At most 20 000 characters.
     #[schema(max_length = 20000)]
@@ -45,10 +44,10 @@ pub(crate) struct EventInput {
     #[schema(max_length = 256)]
     tool_name: Option<String>,
     /// What the tool was asked, at most 64 KiB of JSON.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     tool_args: Option<Value>,
     /// What the tool answered, at most 64 KiB of JSON.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     tool_result: Option<Value>,
     /// The turn's number within the session, from 0.
     #[schema(minimum = 0)]
@@ -68,7 +67,8 @@ pub(crate) struct EventInput {
 }
 
 /// Events in one of the forms that are read.
-#[derive(ToSchema)]
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
 #[schema(as = EventsInput)]
 #[expect(dead_code, reason = "the schema of what is read item by item")]
 pub(crate) enum EventsInput {

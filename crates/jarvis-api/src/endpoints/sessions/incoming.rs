@@ -44,14 +44,21 @@ fn read_json(body: &[u8]) -> Result<Vec<Submitted>, Problem> {
 
 fn read_list(list: &RawValue) -> Result<Vec<Submitted>, Problem> {
     let items: Vec<&RawValue> = serde_json::from_str(list.get()).map_err(|_| {
-        Problem::because(ErrorCode::InvalidRequest, "must be an event, a list of events, or {\"events\": […]}")
+        Problem::because(
+            ErrorCode::InvalidRequest,
+            "must be an event, a list of events, or {\"events\": […]}",
+        )
     })?;
     check_count(items.len())?;
     Ok(items.into_iter().map(|item| read_event(item.get())).collect())
 }
 
 fn read_lines(body: &[u8]) -> Result<Vec<Submitted>, Problem> {
-    let lines = || body.split(|b| *b == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
+    let lines = || {
+        body.split(|b| *b == b'\n')
+            .map(<[u8]>::trim_ascii)
+            .filter(|line| !line.is_empty())
+    };
     check_count(lines().count())?;
     let read = |line| match std::str::from_utf8(line) {
         Ok(text) => read_event(text),
@@ -69,8 +76,8 @@ fn check_count(count: usize) -> Result<(), Problem> {
 }
 
 fn read_event(text: &str) -> Submitted {
-    let value: Value =
-        serde_json::from_str(text).map_err(|_| "must be a JSON object, at most 127 levels deep".to_owned())?;
+    let value: Value = serde_json::from_str(text)
+        .map_err(|_| "must be a JSON object, at most 127 levels deep".to_owned())?;
     event_of(&mut Fields::of(value)?)
 }
 
@@ -106,8 +113,14 @@ mod tests {
         let one = read(Media::Json, SAID.as_bytes()).unwrap();
         assert_eq!(one[0].as_ref().unwrap().event_type, EventType::UserTranscript);
         assert_eq!(read(Media::Json, format!("[{SAID}]").as_bytes()).unwrap(), one);
-        assert_eq!(read(Media::Json, format!(" {{\"events\": [{SAID}]}} ").as_bytes()).unwrap(), one);
-        assert_eq!(read(Media::NdJson, format!("\n{SAID}\r\n\n").as_bytes()).unwrap(), one);
+        assert_eq!(
+            read(Media::Json, format!(" {{\"events\": [{SAID}]}} ").as_bytes()).unwrap(),
+            one
+        );
+        assert_eq!(
+            read(Media::NdJson, format!("\n{SAID}\r\n\n").as_bytes()).unwrap(),
+            one
+        );
     }
 
     #[test]
@@ -136,21 +149,36 @@ mod tests {
         body.extend(b"{\"event_type\": \"error\", \"transcript\": \"\xff\"}\n");
         body.extend(SAID.as_bytes());
         let read = read(Media::NdJson, &body).unwrap();
-        assert_eq!(read.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, false, true]);
+        assert_eq!(
+            read.iter().map(Result::is_ok).collect::<Vec<_>>(),
+            [true, false, false, true]
+        );
         assert_eq!(read[2], Err("the line is not UTF-8".to_owned()));
     }
 
     #[test]
     fn an_unusable_body_says_what_is_wrong_with_it() {
-        assert_eq!(code(read(Media::Other, SAID.as_bytes())), ErrorCode::UnsupportedMediaType);
+        assert_eq!(
+            code(read(Media::Other, SAID.as_bytes())),
+            ErrorCode::UnsupportedMediaType
+        );
         assert_eq!(code(read(Media::Json, b"")), ErrorCode::InvalidJson);
-        assert_eq!(code(read(Media::Json, b"{\"event_type\": ")), ErrorCode::InvalidJson);
+        assert_eq!(
+            code(read(Media::Json, b"{\"event_type\": ")),
+            ErrorCode::InvalidJson
+        );
         assert_eq!(code(read(Media::Json, b"[\"\xc3\x28\"]")), ErrorCode::InvalidUtf8);
         assert_eq!(code(read(Media::Json, b"\"text\"")), ErrorCode::InvalidRequest);
         assert_eq!(code(read(Media::Json, b"[]")), ErrorCode::InvalidRequest);
-        assert_eq!(code(read(Media::Json, b"{\"events\": 5}")), ErrorCode::InvalidRequest);
+        assert_eq!(
+            code(read(Media::Json, b"{\"events\": 5}")),
+            ErrorCode::InvalidRequest
+        );
         assert_eq!(code(read(Media::NdJson, b"\n \n")), ErrorCode::InvalidRequest);
         let many = format!("[{}1]", "1,".repeat(5_000));
-        assert_eq!(code(read(Media::Json, many.as_bytes())), ErrorCode::InvalidRequest);
+        assert_eq!(
+            code(read(Media::Json, many.as_bytes())),
+            ErrorCode::InvalidRequest
+        );
     }
 }

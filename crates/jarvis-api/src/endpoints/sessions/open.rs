@@ -6,7 +6,7 @@ use crate::fields::{FieldError, Fields, FromFields};
 use crate::problem::Problem;
 use crate::state::ApiState;
 use crate::views::ContextView;
-use crate::words;
+use crate::words::{KioskChannelWord, LanguageWord, PurposeWord};
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderName, StatusCode, header};
@@ -16,8 +16,11 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-pub(crate) const ERRORS: &[ErrorCode] =
-    &[ErrorCode::InvalidRequest, ErrorCode::BadgeUnknown, ErrorCode::ConsentRequired];
+pub(crate) const ERRORS: &[ErrorCode] = &[
+    ErrorCode::InvalidRequest,
+    ErrorCode::BadgeUnknown,
+    ErrorCode::ConsentRequired,
+];
 
 /// A badge was read.
 #[derive(ToSchema)]
@@ -27,10 +30,10 @@ pub(crate) struct OpenSessionInput {
     #[schema(example = "BADGE_001", min_length = 1, max_length = 128)]
     badge_id: String,
     /// The language on the screen; the member's own when absent.
-    #[schema(schema_with = words::language)]
+    #[schema(value_type = Option<LanguageWord>)]
     language: Option<Language>,
     /// `text` when absent. `voice` needs the consent `voice`.
-    #[schema(schema_with = words::kiosk_channel)]
+    #[schema(value_type = Option<KioskChannelWord>)]
     channel: Option<Channel>,
 }
 
@@ -42,7 +45,11 @@ impl FromFields for OpenSessionInput {
         if channel == Some(Channel::External) {
             return Err("channel: a kiosk opens voice or text".to_owned());
         }
-        Ok(Self { badge_id: fields.required_text("badge_id")?, language: fields.word("language")?, channel })
+        Ok(Self {
+            badge_id: fields.required_text("badge_id")?,
+            language: fields.word("language")?,
+            channel,
+        })
     }
 }
 
@@ -54,7 +61,7 @@ pub(crate) struct OpenedSession {
     /// Who is in front of the kiosk.
     member: SessionMember,
     /// What the member agreed to.
-    #[schema(schema_with = words::purposes)]
+    #[schema(value_type = Vec<PurposeWord>)]
     consents: ConsentSet,
     /// What the assistant should know.
     context: ContextView,
@@ -68,7 +75,7 @@ pub(crate) struct SessionMember {
     /// First name.
     first_name: String,
     /// Language of this session.
-    #[schema(schema_with = words::language)]
+    #[schema(value_type = LanguageWord)]
     language: Language,
 }
 

@@ -10,8 +10,11 @@ use axum::http::StatusCode;
 use jarvis_core::{Actor, ErrorCode, Scope};
 use jarvis_memory::sessions;
 
-pub(crate) const ERRORS: &[ErrorCode] =
-    &[ErrorCode::Forbidden, ErrorCode::SessionNotFound, ErrorCode::SessionOpen];
+pub(crate) const ERRORS: &[ErrorCode] = &[
+    ErrorCode::Forbidden,
+    ErrorCode::SessionNotFound,
+    ErrorCode::SessionOpen,
+];
 
 /// Make the memory of an ended session again.
 #[utoipa::path(post, path = "/sessions/{id}/reprocess", tag = "manager", security(("person" = [])),
@@ -27,6 +30,9 @@ pub(crate) async fn reprocess_session(
     let gym = seen.session.gym_id;
     let server = Scope::gym(gym, Actor::User(person.account.id));
     let closed = sessions::reprocess(&state.memory, gym, &server, &id).await?;
-    let view = StandingView { state: closed.state, already_closed: closed.already_closed };
+    let view = StandingView {
+        state: closed.state,
+        already_closed: closed.already_closed,
+    };
     Ok((StatusCode::ACCEPTED, Json(view)))
 }

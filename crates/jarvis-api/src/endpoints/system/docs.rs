@@ -36,7 +36,11 @@ pub(crate) async fn docs(
     Extension(MessageLanguage(language)): Extension<MessageLanguage>,
     Extension(pages): Extension<Arc<Pages>>,
 ) -> ([(HeaderName, &'static str); 3], Html<String>) {
-    let page = if language == Language::Fr { &pages.fr } else { &pages.en };
+    let page = if language == Language::Fr {
+        &pages.fr
+    } else {
+        &pages.en
+    };
     let headers = [
         (header::CONTENT_SECURITY_POLICY, STYLE_POLICY),
         (header::CONTENT_LANGUAGE, language.as_str()),

@@ -21,5 +21,8 @@ pub(crate) struct Alive {
 #[utoipa::path(get, path = "/healthz", tag = "system",
     responses((status = 200, description = "It is.", body = Alive)))]
 pub(crate) async fn healthz() -> Json<Alive> {
-    Json(Alive { status: "ok", version: env!("CARGO_PKG_VERSION") })
+    Json(Alive {
+        status: "ok",
+        version: env!("CARGO_PKG_VERSION"),
+    })
 }

@@ -56,11 +56,21 @@ pub(crate) struct Part {
 
 impl Part {
     fn ready(name: Option<&str>) -> Self {
-        Self { status: Standing::Ready, cause: None, name: name.map(str::to_owned), last_seen_at: None }
+        Self {
+            status: Standing::Ready,
+            cause: None,
+            name: name.map(str::to_owned),
+            last_seen_at: None,
+        }
     }
 
     fn lacking(status: Standing, cause: impl Into<String>) -> Self {
-        Self { status, cause: Some(cause.into()), name: None, last_seen_at: None }
+        Self {
+            status,
+            cause: Some(cause.into()),
+            name: None,
+            last_seen_at: None,
+        }
     }
 }
 
@@ -75,12 +85,30 @@ pub(crate) async fn readyz(State(state): State<ApiState>) -> (StatusCode, Json<R
         present => Part::ready(present.model()),
     };
     let worker = match state.readiness.worker_seen(state.now()) {
-        Some(at) => Part { last_seen_at: Some(at), ..Part::ready(None) },
-        None => Part::lacking(Standing::Degraded, "no worker was seen in this process in the last two minutes"),
+        Some(at) => Part {
+            last_seen_at: Some(at),
+            ..Part::ready(None)
+        },
+        None => Part::lacking(
+            Standing::Degraded,
+            "no worker was seen in this process in the last two minutes",
+        ),
     };
     let status = database.status.max(embedding.status).max(worker.status);
-    let code = if status == Standing::Down { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
-    (code, Json(ReadinessReport { status, database, embedding, worker }))
+    let code = if status == Standing::Down {
+        StatusCode::SERVICE_UNAVAILABLE
+    } else {
+        StatusCode::OK
+    };
+    (
+        code,
+        Json(ReadinessReport {
+            status,
+            database,
+            embedding,
+            worker,
+        }),
+    )
 }
 
 async fn database(state: &ApiState) -> Part {

@@ -1,0 +1,15 @@
+//! The API over a real listener and a real database, as kiosks and people use it.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test ends where something unexpected happens"
+)]
+
+mod documents;
+mod events;
+mod kiosks;
+mod logs;
+mod people;
+mod reading;
+mod sessions;
+mod sweep;
+mod world;

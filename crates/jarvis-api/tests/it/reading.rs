@@ -1,0 +1,120 @@
+//! Recall and context: what is read back, and by whom.
+
+use crate::world::{World, answer};
+use jarvis_core::MemberId;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+const KNEE: &str = "J'ai mal au genou droit depuis janvier, plus de squats pour moi";
+
+#[tokio::test]
+async fn a_kiosk_recalls_for_the_member_in_front_of_it() {
+    let world = World::new().await;
+    let first = world.conversation(&[KNEE]).await;
+    let session = world.open("BADGE_001").await.id;
+    let ask = |query: &str| {
+        answer(world.by_kiosk(Method::GET, &format!("/api/v1/sessions/{session}/recall?{query}")))
+    };
+    let recalled = ask("q=genou&k=3").await;
+    assert_eq!(recalled.status, StatusCode::OK, "{}", recalled.body);
+    assert_eq!(recalled.body["method"], "full_text");
+    assert_eq!(
+        recalled.body["memories"][0]["session_id"], first,
+        "{}",
+        recalled.body
+    );
+    assert_eq!(ask("q=piscine").await.body["memories"], json!([]));
+    for (query, detail) in [
+        ("", "q: is required"),
+        ("q=", "q: 1 to 2000 characters"),
+        ("q=x&k=0", "k: 1 to 50"),
+        ("q=x&k=many", "k: must be a number"),
+        ("q=x&threshold=2", "threshold: 0 to 1"),
+        ("q=x&threshold=NaN", "threshold: 0 to 1"),
+        ("q=%00", "q: 1 to 2000 characters"),
+    ] {
+        let refused = ask(query).await;
+        refused.is_problem(400, "invalid_request");
+        assert_eq!(refused.body["detail"], detail);
+    }
+}
+
+#[tokio::test]
+async fn a_manager_recalls_and_previews_a_member_of_their_gym_only() {
+    let world = World::new().await;
+    let first = world.conversation(&[KNEE]).await;
+    let manager_a = world.manager_a().await;
+    let manager_b = world.token_of(
+        world
+            .person("manager-b", "gym_manager", &[world.gym_b], true)
+            .await,
+    );
+    let recall = format!("/api/v1/members/{}/recall", world.camille);
+    let context = format!("/api/v1/members/{}/context", world.camille);
+
+    let by_get = answer(
+        world
+            .request(Method::GET, &format!("{recall}?q=genou"))
+            .bearer_auth(&manager_a),
+    )
+    .await;
+    let asked = world
+        .request(Method::POST, &recall)
+        .bearer_auth(&manager_a)
+        .json(&json!({"q": "genou"}));
+    let by_post = answer(asked).await;
+    assert_eq!(by_get.body["memories"][0]["session_id"], first, "{}", by_get.body);
+    assert_eq!(by_get.body, by_post.body);
+    let preview = answer(world.request(Method::GET, &context).bearer_auth(&manager_a)).await;
+    assert_eq!(preview.body["facts"][0]["category"], "injury", "{}", preview.body);
+
+    let get = |path: String, token: &str| answer(world.request(Method::GET, &path).bearer_auth(token));
+    get(format!("{recall}?q=genou"), &manager_b)
+        .await
+        .is_problem(404, "member_not_found");
+    get(context.clone(), &manager_b)
+        .await
+        .is_problem(404, "member_not_found");
+    get(format!("/api/v1/sessions/{first}"), &manager_b)
+        .await
+        .is_problem(404, "session_not_found");
+    for id in [
+        "not-a-uuid".to_owned(),
+        MemberId::from(uuid::Uuid::nil()).to_string(),
+    ] {
+        get(format!("/api/v1/members/{id}/context"), &manager_a)
+            .await
+            .is_problem(404, "member_not_found");
+    }
+}
+
+#[tokio::test]
+async fn staff_read_a_session_without_its_health_facts() {
+    let world = World::new().await;
+    let session = world
+        .conversation(&[KNEE, "mon objectif c'est de perdre cinq kilos avant l'été"])
+        .await;
+    let staff = world.token_of(world.person("staff", "gym_staff", &[world.gym_a], true).await);
+    let path = format!("/api/v1/sessions/{session}");
+    let categories = |body: &Value| -> Vec<String> {
+        body["facts"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|f| f["category"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let manager = world.manager_a().await;
+    let seen = answer(world.request(Method::GET, &path).bearer_auth(manager))
+        .await
+        .body;
+    assert!(categories(&seen).contains(&"injury".to_owned()), "{seen}");
+    let seen = answer(world.request(Method::GET, &path).bearer_auth(&staff))
+        .await
+        .body;
+    assert!(!categories(&seen).contains(&"injury".to_owned()), "{seen}");
+    let context = format!("/api/v1/members/{}/context", world.camille);
+    answer(world.request(Method::GET, &context).bearer_auth(&staff))
+        .await
+        .is_problem(403, "forbidden");
+}
