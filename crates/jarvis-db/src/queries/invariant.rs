@@ -162,7 +162,9 @@ pub async fn table_rows(conn: &mut PgConnection) -> Result<Vec<TableRows>, DbErr
     let mut counted = Vec::with_capacity(tables.len());
     for t in tables {
         // The statement was put together by PostgreSQL, which quotes the names of its own catalogue.
-        let rows = sqlx::query_scalar(AssertSqlSafe(t.count)).fetch_one(&mut *conn).await?;
+        let rows = sqlx::query_scalar(AssertSqlSafe(t.count))
+            .fetch_one(&mut *conn)
+            .await?;
         counted.push(TableRows { table: t.table, rows });
     }
     Ok(counted)

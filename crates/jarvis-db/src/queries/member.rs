@@ -212,3 +212,35 @@ pub async fn insert(tx: &mut ScopedTx, gym: GymId, new: &NewMember<'_>) -> Resul
     .await?;
     Ok(())
 }
+
+/// What a member wrote down about their training at enrolment.
+#[derive(Debug, Clone, Copy)]
+pub struct NewFitnessProfile<'a> {
+    /// `beginner`, `intermediate`, `advanced` or `expert`.
+    pub fitness_level: &'a str,
+    /// In their own words.
+    pub primary_goals: &'a [String],
+    /// Sessions a week, 0 to 7.
+    pub workout_frequency_per_week: i32,
+}
+
+/// Stores the fitness profile of a member who has none.
+pub async fn insert_fitness_profile(
+    tx: &mut ScopedTx,
+    gym: GymId,
+    member: MemberId,
+    new: NewFitnessProfile<'_>,
+) -> Result<(), DbError> {
+    sqlx::query!(
+        "insert into public.member_fitness_profile
+           (member_id, gym_id, fitness_level, primary_goals, workout_frequency_per_week) values ($1, $2, $3, $4, $5)",
+        member.as_uuid(),
+        gym.as_uuid(),
+        new.fitness_level,
+        new.primary_goals,
+        new.workout_frequency_per_week,
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}

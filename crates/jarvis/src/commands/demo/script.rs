@@ -29,9 +29,18 @@ pub struct DemoMember {
     pub last_name: String,
     #[serde(default)]
     pub language: Language,
+    pub fitness: DemoFitness,
     pub grant: Vec<Purpose>,
     #[serde(default)]
     pub refuse: Vec<Purpose>,
+}
+
+/// What the member wrote down at enrolment.
+#[derive(Debug, Deserialize)]
+pub struct DemoFitness {
+    pub level: String,
+    pub goals: Vec<String>,
+    pub sessions_per_week: i32,
 }
 
 /// A conversation to play.

@@ -10,7 +10,7 @@ use jarvis_core::{Actor, Clock as _, GymId, KioskId, MemberId, Scope, SystemCloc
 use jarvis_db::queries::account::Account;
 use jarvis_db::queries::gym::{self, Gym};
 use jarvis_db::queries::kiosk::{self, Kiosk};
-use jarvis_db::queries::member::{self, NewMember};
+use jarvis_db::queries::member::{self, NewFitnessProfile, NewMember};
 use jarvis_db::{Db, ScopedTx, provision};
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
@@ -95,6 +95,12 @@ async fn enrol(tx: &mut ScopedTx, gym: GymId, person: &DemoMember) -> anyhow::Re
         date_of_birth: None,
     };
     member::insert(tx, gym, &new).await?;
+    let fitness = NewFitnessProfile {
+        fitness_level: &person.fitness.level,
+        primary_goals: &person.fitness.goals,
+        workout_frequency_per_week: person.fitness.sessions_per_week,
+    };
+    member::insert_fitness_profile(tx, gym, new.id, fitness).await?;
     let (grant, refuse) = (person.grant.clone(), person.refuse.clone());
     let answer = Answer {
         grant,
