@@ -40,6 +40,11 @@ begin
       end;
     end if;
   end loop;
+  -- Without it they would see no row at all, and everybody would be refused everything.
+  if exists (select from pg_catalog.pg_roles where rolname in ('jarvis_policy', 'jarvis_writer') and not rolbypassrls) then
+    raise exception 'jarvis_policy and jarvis_writer must bypass row level security'
+      using hint = 'Run as an administrator: alter role jarvis_policy bypassrls; alter role jarvis_writer bypassrls;';
+  end if;
 end
 $roles$;
 
@@ -360,6 +365,19 @@ create function jarvis.may_touch(gym uuid) returns boolean
     end, false)
   $$;
 comment on function jarvis.may_touch(uuid) is 'Vrai si la requête a le droit de travailler dans cette salle.';
+
+-- Not the negation of the above: a trigger that asks for consent must ask everybody but those whom row level security
+-- is about to refuse, who would otherwise learn from the answer whether a stranger consented.
+create function jarvis.is_elsewhere(gym uuid) returns boolean
+  language sql stable set search_path = ''
+  as $$
+    select coalesce(case jarvis.request_role()
+      when 'authenticated' then not gym = any (jarvis.my_gyms())
+      when 'jarvis_server' then gym <> jarvis.current_gym()
+      else false
+    end, true)
+  $$;
+comment on function jarvis.is_elsewhere(uuid) is 'Vrai si la sécurité des lignes va refuser cette salle à la requête.';
 
 -- ---------------------------------------------------------------------------------------------------------------
 -- kiosks
@@ -731,7 +749,8 @@ grant execute on function jarvis.claims(), jarvis.uid(), jarvis.request_role()
    to jarvis_policy, jarvis_writer, jarvis_server, jarvis_system, authenticated, service_role;
 grant execute on function jarvis.current_gym(), jarvis.actor()
    to jarvis_writer, jarvis_server, jarvis_system, authenticated, service_role;
-grant execute on function jarvis.my_gyms(text[]), jarvis.is_super_admin(), jarvis.active_uid(), jarvis.may_touch(uuid)
+grant execute on function jarvis.my_gyms(text[]), jarvis.is_super_admin(), jarvis.active_uid(), jarvis.may_touch(uuid),
+  jarvis.is_elsewhere(uuid)
    to jarvis_writer, jarvis_server, jarvis_system, authenticated, service_role;
 grant execute on function jarvis.fold(text) to jarvis_writer, jarvis_server, service_role;
 grant execute on function jarvis.consent_given(uuid, uuid, text), jarvis.require_consent(uuid, uuid, text) to jarvis_writer;

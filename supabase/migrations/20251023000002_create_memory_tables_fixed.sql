@@ -437,7 +437,7 @@ declare
   refusal text;
 begin
   -- Not the caller's gym: answer nothing here, row level security refuses the row next.
-  if not jarvis.may_touch(new.gym_id) then
+  if jarvis.is_elsewhere(new.gym_id) then
     return new;
   end if;
   new.confidence := coalesce(new.confidence, 0.8);
@@ -694,7 +694,7 @@ create function jarvis.guard_summary() returns trigger
   language plpgsql security definer set search_path = ''
   as $$
 begin
-  if not jarvis.may_touch(new.gym_id) then
+  if jarvis.is_elsewhere(new.gym_id) then
     return new;
   end if;
   -- Ours may replace ours; what a client wrote, or rewrote, is never replaced.
@@ -739,7 +739,7 @@ comment on column jarvis.embedding_models.c is 'Cosinus pour lequel la similarit
 comment on column jarvis.embedding_models.dimensions is 'Dimensions utiles, avant les zéros.';
 comment on column jarvis.embedding_models.note is 'Origine des valeurs.';
 insert into jarvis.embedding_models (model, a, c, dimensions, note) values
-  ('e5-small-multilingual', 25.27, 0.1674, 384, 'multilingual-e5-small centré, complété par des zéros ; calibré sur le jeu de rappel FR-EN'),
+  ('e5-small-multilingual', 28.33, 0.2008, 384, 'multilingual-e5-small centré, complété par des zéros ; calibré sur le jeu de rappel FR-EN'),
   ('text-embedding-3-small', 20.0, 0.30, 1536, 'valeurs de départ, à recalibrer avec une clé');
 
 create table jarvis.summary_vectors (

@@ -232,3 +232,37 @@ async fn the_ledger_says_who_recorded_an_answer() {
     let actor = "select actor from jarvis.consent_ledger where member_id = {a9} and purpose = 'voice'";
     assert_eq!(one::<String>(&mut tx, actor).await, "kiosk:7");
 }
+
+#[tokio::test]
+async fn a_login_that_inherits_the_servers_rights_is_asked_for_consent_too() {
+    let world = World::new().await;
+    let mut tx = world.admin().await;
+    let name = format!("inheriting_{}", world.db.name());
+    run(
+        &mut tx,
+        &format!(
+            "create role {name}; grant jarvis_server to {name} with inherit true; set local role {name}"
+        ),
+    )
+    .await;
+    run(
+        &mut tx,
+        "set local app.gym_id = 'aaaaaaaa-0000-7000-8000-000000000000'",
+    )
+    .await;
+    assert_eq!(
+        one::<i64>(&mut tx, "select count(*) from public.gym_members_v2").await,
+        3
+    );
+    let insert = "insert into public.conversation_summaries (session_id, member_id, summary_text)
+                  select 'new', id, 'x' from public.gym_members_v2 where id = {a9}";
+    run(&mut tx, insert).await;
+    run(&mut tx, "reset role").await;
+    answer(&mut tx, "memory", false, false).await;
+    run(&mut tx, &format!("set local role {name}")).await;
+    let refusal = refused(&mut tx, &insert.replace("'new'", "'new-2'")).await;
+    assert_eq!(
+        (refusal.code.as_str(), refusal.detail.as_str()),
+        ("JC001", "memory")
+    );
+}

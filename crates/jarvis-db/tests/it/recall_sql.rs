@@ -16,7 +16,9 @@ fn vector(seed: u64, spread: usize) -> Vec<f32> {
         })
         .collect();
     let length = numbers.iter().map(|x| x * x).sum::<f32>().sqrt();
-    numbers.iter_mut().for_each(|x| *x /= length);
+    for number in &mut numbers {
+        *number /= length;
+    }
     numbers.resize(1536, 0.0);
     numbers
 }
