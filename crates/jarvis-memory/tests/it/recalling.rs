@@ -109,3 +109,23 @@ async fn a_question_out_of_bounds_is_refused() {
         assert_eq!(error.code(), ErrorCode::InvalidRequest, "{k} {threshold}");
     }
 }
+
+#[tokio::test]
+async fn the_database_calibrates_the_local_model_as_the_model_does() {
+    let stage = Stage::new().await;
+    let stored: (f64, f64, i32) =
+        sqlx::query_as("select a, c, dimensions from jarvis.embedding_models where model = $1")
+            .bind(jarvis_embed::MODEL)
+            .fetch_one(stage.test.admin_pool())
+            .await
+            .unwrap();
+    let (a, c) = (
+        f64::from(jarvis_embed::CALIBRATION_A),
+        f64::from(jarvis_embed::CALIBRATION_C),
+    );
+    assert!(
+        (stored.0 - a).abs() < 1e-4 && (stored.1 - c).abs() < 1e-6,
+        "{stored:?}"
+    );
+    assert_eq!(usize::try_from(stored.2).unwrap(), jarvis_embed::DIMENSIONS);
+}
