@@ -1,10 +1,10 @@
-//! The jobs of memory, and who runs them.
+//! The jobs of memory.
 
-use crate::{Memory, MemoryError, orphans, process};
+use crate::MemoryError;
 use chrono::{DateTime, Utc};
 use jarvis_core::{GymId, SessionId};
 use jarvis_db::{DbError, ScopedTx};
-use jarvis_jobs::{Job, JobError, NewJob, enqueue};
+use jarvis_jobs::{Job, NewJob, enqueue};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use uuid::Uuid;
@@ -60,19 +60,4 @@ pub(crate) async fn enqueue_processing(
     let job = NewJob::of(&job).map_err(|_| MemoryError::Bug("a job's ids did not serialise"))?;
     enqueue(tx, &job, now).await.map_err(DbError::from)?;
     Ok(())
-}
-
-/// Runs [`ProcessSession`].
-pub async fn run_process_session(memory: &Memory, job: ProcessSession) -> Result<(), JobError> {
-    process::process_session(memory, job.gym, &job.session)
-        .await
-        .map_err(|e| JobError::retry(e.chain()))
-}
-
-/// Runs [`SweepOrphans`].
-pub async fn run_sweep_orphans(memory: &Memory, _job: SweepOrphans) -> Result<(), JobError> {
-    orphans::sweep(memory)
-        .await
-        .map(drop)
-        .map_err(|e| JobError::retry(e.chain()))
 }

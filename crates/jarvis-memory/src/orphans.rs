@@ -1,9 +1,11 @@
 //! Sessions that nobody closed, and sessions whose processing was lost.
 
+use crate::jobs::SweepOrphans;
 use crate::{Memory, MemoryError, jobs};
 use chrono::TimeDelta;
 use jarvis_core::Scope;
 use jarvis_db::queries::session;
+use jarvis_jobs::JobError;
 
 /// A session in which nothing happened for this long is closed by the server. A kiosk ends an idle voice session
 /// after 45 s by itself, and no session may last longer than 10 minutes without a word.
@@ -20,6 +22,17 @@ pub struct Swept {
     pub closed: usize,
     /// Waiting sessions that were enqueued again.
     pub enqueued: usize,
+}
+
+/// Runs the sweep as a job.
+///
+/// # Errors
+/// Try again.
+pub async fn run(memory: &Memory, _job: SweepOrphans) -> Result<(), JobError> {
+    sweep(memory)
+        .await
+        .map(drop)
+        .map_err(|error| JobError::retry(error.chain()))
 }
 
 /// Closes orphans of all gyms and enqueues their processing, and that of sessions that wait without a job. A job

@@ -1,6 +1,7 @@
 //! From a closed session to memory: transcript, facts, summary, embedding, one transaction.
 
 use crate::extract::{self, ExtractionInput, Speaker, Turn, passes_evidence_gate};
+use crate::jobs::ProcessSession;
 use crate::{Memory, MemoryError, sentiment, summary};
 use chrono::{DateTime, Utc};
 use jarvis_core::embedding::UNKNOWN_MODEL;
@@ -15,6 +16,7 @@ use jarvis_db::queries::member::{self, Member};
 use jarvis_db::queries::session::{self, Outcome, Session};
 use jarvis_db::queries::summary::NewSummary;
 use jarvis_db::{DbError, ScopedTx};
+use jarvis_jobs::JobError;
 
 /// Tries after which a session ends `failed`. Crashes count: a try is counted before it starts.
 pub const MAX_ATTEMPTS: i32 = 8;
@@ -29,6 +31,15 @@ pub mod note {
     pub const FACTS_REJECTED: &str = "facts_rejected";
     /// Another application had written the summary; it was kept.
     pub const FOREIGN_SUMMARY_KEPT: &str = "foreign_summary_kept";
+}
+
+/// Runs the job of one session.
+///
+/// # Errors
+/// Try again; the reason names tables, constraints and codes, never what was said.
+pub async fn run(memory: &Memory, job: ProcessSession) -> Result<(), JobError> {
+    let done = process_session(memory, job.gym, &job.session).await;
+    done.map_err(|error| JobError::retry(error.chain()))
 }
 
 /// Makes the memory of a session. Safe to run any number of times: a session that is not waiting is left alone,

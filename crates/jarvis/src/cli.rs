@@ -1,9 +1,10 @@
 //! The command line, as `--help` teaches it.
 
 use crate::commands;
-use clap::{Args, Parser, Subcommand};
-use secrecy::SecretString;
-use std::path::PathBuf;
+use crate::failure::Done;
+use crate::global::Global;
+use crate::output::Output;
+use clap::{Parser, Subcommand};
 
 /// The memory of a gym's voice assistant: badge, conversation, memory, next visit.
 #[derive(Debug, Parser)]
@@ -24,38 +25,6 @@ Examples:
   jarvis doctor                      checks that nothing was lost; exit code 3 on a finding
 
 Exit codes: 0 ok, 1 failure, 2 wrong use, 3 findings.";
-
-/// What every command understands.
-#[derive(Debug, Clone, Args)]
-pub struct Global {
-    /// Print data as JSON
-    #[arg(long, global = true)]
-    pub json: bool,
-    /// Your PostgreSQL, as postgres://user:password@host/database. Without it, commands talk to the database of a running `jarvis up` or `jarvis demo`
-    #[arg(
-        long,
-        global = true,
-        env = "DATABASE_URL",
-        hide_env_values = true,
-        value_name = "URL"
-    )]
-    pub database_url: Option<SecretString>,
-    /// The same database as its owner, for migrations and accounts; DATABASE_URL when absent
-    #[arg(
-        long,
-        global = true,
-        env = "JARVIS_ADMIN_DATABASE_URL",
-        hide_env_values = true,
-        value_name = "URL"
-    )]
-    pub admin_database_url: Option<SecretString>,
-    /// Where the embedded PostgreSQL and the signing key live [default: /var/lib/jarvis as root, else ~/.local/share/jarvis]
-    #[arg(long, global = true, env = "JARVIS_DATA_DIR", value_name = "DIR")]
-    pub data_dir: Option<PathBuf>,
-    /// What to log, such as `info` or `jarvis=debug,warn`
-    #[arg(long, global = true, env = "JARVIS_LOG", value_name = "FILTER")]
-    pub log: Option<String>,
-}
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -108,5 +77,28 @@ impl Command {
     /// Whether the command is a server whose log somebody reads. The demo is not: it tells a story.
     pub fn serves(&self) -> bool {
         matches!(self, Self::Up(_) | Self::Serve(_) | Self::Worker(_))
+    }
+}
+
+/// Runs the command that was given.
+pub async fn run(cli: Cli, out: Output) -> anyhow::Result<Done> {
+    let global = &cli.global;
+    match cli.command {
+        Command::Up(a) => commands::up::run(global, out, a).await,
+        Command::Serve(a) => commands::serve::run(global, out, a).await,
+        Command::Worker(a) => commands::worker::run(global, out, a).await,
+        Command::Demo(a) => Box::pin(commands::demo::run(global, out, a)).await,
+        Command::Migration(c) => commands::migration::run(global, out, c).await,
+        Command::Db(c) => commands::db::run(global, out, c).await,
+        Command::Gym(c) => commands::gym::run(global, out, c).await,
+        Command::Session(c) => commands::session::run(global, out, c).await,
+        Command::Member(c) => commands::member::run(global, out, c).await,
+        Command::Fact(c) => commands::fact::run(global, out, c).await,
+        Command::Recall(a) => commands::recall::run(global, out, a).await,
+        Command::Consent(c) => commands::consent::run(global, out, c).await,
+        Command::Kiosk(c) => commands::kiosk::run(global, out, c).await,
+        Command::User(c) => commands::user::run(global, out, c).await,
+        Command::Token(c) => commands::token::run(global, out, c).await,
+        Command::Doctor(a) => commands::doctor::run(global, out, a).await,
     }
 }

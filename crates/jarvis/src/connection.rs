@@ -1,7 +1,7 @@
 //! Which database a command talks to.
 
-use crate::cli::Global;
 use crate::failure::{WithHint, WrongUse};
+use crate::global::Global;
 use jarvis_core::{Actor, GymId, MemberId, Scope};
 use jarvis_db::{ConnectSettings, Db, embedded, provision};
 use secrecy::{ExposeSecret, SecretString};

@@ -4,6 +4,7 @@ mod cli;
 mod commands;
 mod connection;
 mod failure;
+mod global;
 mod output;
 mod serving;
 mod signing;
@@ -18,7 +19,7 @@ async fn main() -> ExitCode {
     output::init_tracing(cli.global.log.as_deref(), cli.command.serves());
     failure::keep_panics_quiet();
     let output = output::Output::new(cli.global.json);
-    match commands::run(cli, output).await {
+    match cli::run(cli, output).await {
         Ok(code) => code.into(),
         Err(error) => failure::report(output, &error),
     }

@@ -9,8 +9,8 @@ use jarvis_db::Db;
 use jarvis_db::embedded::cache_dir;
 use jarvis_embed::LocalEmbedder;
 use jarvis_jobs::{Connect, Job, JobError, Runner, Schedule};
-use jarvis_memory::jobs::{ProcessSession, SweepOrphans, run_process_session, run_sweep_orphans};
-use jarvis_memory::{Embedder, Memory};
+use jarvis_memory::jobs::{ProcessSession, SweepOrphans};
+use jarvis_memory::{Embedder, Memory, orphans, process};
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgListener;
 use sqlx::{Postgres, Transaction};
@@ -110,15 +110,15 @@ pub fn runner(memory: &Memory, readiness: &Readiness) -> anyhow::Result<Runner<Q
         clock: clock.clone(),
         readiness: readiness.clone(),
     };
-    let (process, sweep, prune) = (memory.clone(), memory.clone(), memory.clone());
+    let (make, sweep, prune) = (memory.clone(), memory.clone(), memory.clone());
     let runner = Runner::builder(queue, Arc::new(move || clock.now()))
         .register(move |_, job: ProcessSession| {
-            let memory = process.clone();
-            async move { run_process_session(&memory, job).await }
+            let memory = make.clone();
+            async move { process::run(&memory, job).await }
         })
         .register(move |_, job: SweepOrphans| {
             let memory = sweep.clone();
-            async move { run_sweep_orphans(&memory, job).await }
+            async move { orphans::run(&memory, job).await }
         })
         .register(move |_, _: PruneJobs| {
             let memory = prune.clone();

@@ -1,8 +1,8 @@
 //! `jarvis consent`: what members agreed to.
 
-use crate::cli::Global;
 use crate::connection;
 use crate::failure::{Done, WrongUse};
+use crate::global::Global;
 use crate::output::{Output, table};
 use jarvis_core::{Actor, Clock as _, ConsentSet, GymId, MemberId, Purpose, SystemClock};
 use jarvis_db::queries::consent::{self, NewConsent};

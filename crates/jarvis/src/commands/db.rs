@@ -1,8 +1,8 @@
 //! `jarvis db`: the database itself.
 
-use crate::cli::Global;
 use crate::connection;
 use crate::failure::{Done, WrongUse};
+use crate::global::Global;
 use crate::output::{Output, table};
 use jarvis_db::migrations::{self, Source};
 use jarvis_db::queries::invariant;

@@ -1,8 +1,8 @@
 //! `jarvis doctor`: nothing lost, nothing stuck, nothing invented.
 
-use crate::cli::Global;
 use crate::connection;
 use crate::failure::Done;
+use crate::global::Global;
 use crate::output::Output;
 use chrono::TimeDelta;
 use jarvis_core::{Clock as _, SystemClock};

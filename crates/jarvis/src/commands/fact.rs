@@ -1,8 +1,8 @@
 //! `jarvis fact`: what is remembered of a member.
 
-use crate::cli::Global;
 use crate::connection;
 use crate::failure::{Done, WrongUse};
+use crate::global::Global;
 use crate::output::{Output, table};
 use jarvis_core::{Clock as _, FactId, SystemClock};
 use jarvis_db::queries::fact::{self, FactFilter};

@@ -1,8 +1,8 @@
 //! `jarvis gym`: tenants.
 
-use crate::cli::Global;
 use crate::connection;
 use crate::failure::{Done, or_taken};
+use crate::global::Global;
 use crate::output::{Output, table};
 use jarvis_core::{Clock as _, GymId, Language, Scope, SystemClock};
 use jarvis_db::provision;

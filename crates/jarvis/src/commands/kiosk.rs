@@ -1,8 +1,8 @@
 //! `jarvis kiosk`: the devices at which members talk.
 
-use crate::cli::Global;
 use crate::connection::{self, GymDesk};
 use crate::failure::{Done, WrongUse, or_taken};
+use crate::global::Global;
 use crate::output::{Output, table};
 use jarvis_api::pairing;
 use jarvis_core::{Clock as _, KioskId, Language, Scope, SystemClock};

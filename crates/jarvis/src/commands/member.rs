@@ -1,8 +1,8 @@
 //! `jarvis member`: the people of a gym.
 
-use crate::cli::Global;
 use crate::connection::{self, GymDesk};
 use crate::failure::{Done, WrongUse, or_taken};
+use crate::global::Global;
 use crate::output::{Output, table};
 use crate::wiring;
 use chrono::NaiveDate;

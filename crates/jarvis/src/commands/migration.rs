@@ -1,8 +1,8 @@
 //! `jarvis migration`: the schema's history.
 
-use crate::cli::Global;
 use crate::connection;
 use crate::failure::Done;
+use crate::global::Global;
 use crate::output::{Output, table};
 use jarvis_core::{Clock as _, SystemClock};
 use jarvis_db::migrations::{self, Source};

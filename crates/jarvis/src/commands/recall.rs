@@ -1,8 +1,8 @@
 //! `jarvis recall`: what a member said before.
 
-use crate::cli::Global;
 use crate::connection;
 use crate::failure::Done;
+use crate::global::Global;
 use crate::output::{Output, table, talk};
 use crate::wiring;
 use jarvis_memory::recall::{self, DEFAULT_THRESHOLD, RecallMethod, RecallQuery};

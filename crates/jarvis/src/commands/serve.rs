@@ -1,7 +1,7 @@
 //! `jarvis serve`: your PostgreSQL.
 
-use crate::cli::Global;
 use crate::failure::{Done, WrongUse};
+use crate::global::Global;
 use crate::output::Output;
 use crate::serving::Settings;
 use crate::{connection, serving, signing};

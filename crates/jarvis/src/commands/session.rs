@@ -1,8 +1,8 @@
 //! `jarvis session`: conversations and what became of them.
 
-use crate::cli::Global;
 use crate::connection;
 use crate::failure::Done;
+use crate::global::Global;
 use crate::output::{Output, table};
 use crate::wiring;
 use jarvis_core::{SessionId, SessionState};

@@ -1,7 +1,7 @@
 //! `jarvis token`: access tokens.
 
-use crate::cli::Global;
 use crate::failure::{Done, WrongUse};
+use crate::global::Global;
 use crate::output::Output;
 use crate::{connection, signing};
 use jarvis_core::{KioskId, Scope};

@@ -1,8 +1,8 @@
 //! `jarvis up`: everything from one binary.
 
-use crate::cli::Global;
 use crate::connection::{self, Urls};
 use crate::failure::Done;
+use crate::global::Global;
 use crate::output::{Output, spinner, talk};
 use crate::serving::{self, Settings};
 use crate::signing;

@@ -1,8 +1,8 @@
 //! `jarvis user`: people who sign in.
 
-use crate::cli::Global;
 use crate::connection;
 use crate::failure::{Done, WrongUse};
+use crate::global::Global;
 use crate::output::{Output, table};
 use jarvis_api::password;
 use jarvis_core::{Clock as _, Scope, SystemClock, UserId};

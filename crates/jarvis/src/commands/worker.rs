@@ -1,7 +1,7 @@
 //! `jarvis worker`: processing without serving.
 
-use crate::cli::Global;
 use crate::failure::Done;
+use crate::global::Global;
 use crate::output::{Output, talk};
 use crate::{connection, serving, wiring};
 use jarvis_api::Readiness;

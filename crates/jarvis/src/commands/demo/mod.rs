@@ -5,10 +5,10 @@ mod report;
 mod script;
 mod seed;
 
-use crate::cli::Global;
 use crate::commands::up;
 use crate::connection::{self, Urls};
 use crate::failure::Done;
+use crate::global::Global;
 use crate::output::{Output, spinner, talk};
 use crate::serving::{self, Serving, Settings};
 use crate::signing;
