@@ -10,6 +10,7 @@ use jarvis_memory::Memory;
 use secrecy::SecretString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -135,14 +136,38 @@ impl Serving {
     }
 }
 
-/// Returns at Ctrl-C or SIGTERM.
-pub async fn stop_signal() -> anyhow::Result<()> {
+/// Cancelled at the first Ctrl-C or SIGTERM. Signals come to a process, so there is one per process.
+static STOP: OnceLock<CancellationToken> = OnceLock::new();
+
+/// From now on Ctrl-C and SIGTERM do not end the process by themselves, so that what it started can be ended in order;
+/// a second one does. What waits for [`stop_signal`] later still hears of an earlier signal.
+pub fn catch_signals() -> anyhow::Result<&'static CancellationToken> {
     use tokio::signal::unix::{SignalKind, signal};
+    if let Some(stop) = STOP.get() {
+        return Ok(stop);
+    }
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    let stop = STOP.get_or_init(CancellationToken::new);
+    tokio::spawn(async move {
+        for first in [true, false] {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if first {
+                stop.cancel();
+            } else {
+                // 128 + SIGINT, as shells have it.
+                std::process::exit(130);
+            }
+        }
+    });
+    Ok(stop)
+}
+
+/// Returns at Ctrl-C or SIGTERM, also at one that came since [`catch_signals`].
+pub async fn stop_signal() -> anyhow::Result<()> {
+    catch_signals()?.cancelled().await;
     Ok(())
 }

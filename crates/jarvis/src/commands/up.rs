@@ -6,7 +6,7 @@ use crate::global::Global;
 use crate::output::{Output, spinner, talk};
 use crate::serving::{self, Settings};
 use crate::signing;
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use indicatif::ProgressBar;
 use jarvis_db::embedded::{Embedded, EmbeddedSettings, Stage};
 use std::net::SocketAddr;
@@ -67,7 +67,10 @@ pub struct House {
 }
 
 /// Starts the embedded PostgreSQL of a data folder.
+///
+/// A Ctrl-C during the start is heard when PostgreSQL runs: only then it can be ended in order.
 pub async fn start_postgres(data_dir: &Path, port: Option<u16>) -> anyhow::Result<House> {
+    let stop = serving::catch_signals()?;
     let bar = spinner("PostgreSQL");
     let result = Embedded::start(
         &EmbeddedSettings {
@@ -81,6 +84,10 @@ pub async fn start_postgres(data_dir: &Path, port: Option<u16>) -> anyhow::Resul
     .await;
     bar.finish_and_clear();
     let embedded = result?;
+    if stop.is_cancelled() {
+        embedded.stop().await?;
+        bail!("interrupted while starting");
+    }
     let login = embedded
         .login_url()
         .context("the embedded PostgreSQL has no login")?

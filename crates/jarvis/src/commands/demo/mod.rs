@@ -66,7 +66,10 @@ async fn play_and_serve(
         signing_key: signing::default_path(data_dir),
         work: true,
     };
-    let logins = seed::load(urls, data_dir, out).await?;
+    let logins = tokio::select! {
+        logins = seed::load(urls, data_dir, out) => logins?,
+        stop = serving::stop_signal() => { stop?; bail!("interrupted while loading; start again to go on") }
+    };
     let serving = serving::start(&settings).await?;
     let shown = tokio::select! {
         shown = tell_story(out, &serving, arguments.once) => shown,
