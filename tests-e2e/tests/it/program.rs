@@ -3,9 +3,9 @@
 use jarvis_testkit::TestDb;
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::process::Command;
 
 /// Variables of the surroundings that would change what the program does.
@@ -84,12 +84,12 @@ impl Drop for Folder {
 pub struct Program {
     folder: Folder,
     variables: Vec<(&'static str, String)>,
-    runs: AtomicUsize,
 }
 
 /// How a command ended.
 #[derive(Debug)]
 pub struct Ended {
+    /// The exit code; of a program that was ended by a signal, the signal below zero.
     pub code: i32,
     pub stdout: String,
     pub stderr: String,
@@ -111,12 +111,15 @@ impl Program {
         Self {
             folder,
             variables: vec![("JARVIS_DATA_DIR", data)],
-            runs: AtomicUsize::new(0),
         }
     }
 
-    pub fn set(&mut self, variable: &'static str, value: &str) {
+    pub fn unset(&mut self, variable: &str) {
         self.variables.retain(|(name, _)| *name != variable);
+    }
+
+    pub fn set(&mut self, variable: &'static str, value: &str) {
+        self.unset(variable);
         self.variables.push((variable, value.to_owned()));
     }
 
@@ -146,14 +149,16 @@ impl Program {
 
     /// Runs a command to its end.
     pub async fn run(&self, arguments: &[&str]) -> Ended {
-        self.runs.fetch_add(1, Ordering::Relaxed);
         let output = self
             .command(arguments)
             .output()
             .await
             .expect("the program starts");
         Ended {
-            code: output.status.code().unwrap_or(-1),
+            code: output
+                .status
+                .code()
+                .unwrap_or_else(|| -output.status.signal().unwrap_or_default()),
             stdout: String::from_utf8(output.stdout).expect("stdout is UTF-8"),
             stderr: String::from_utf8(output.stderr).expect("stderr is UTF-8"),
         }

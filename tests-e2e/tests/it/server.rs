@@ -45,7 +45,7 @@ pub struct Server {
     pub log: Written,
     /// `host:port`.
     pub address: String,
-    reading: JoinHandle<()>,
+    reading: Option<JoinHandle<()>>,
 }
 
 impl Server {
@@ -78,7 +78,7 @@ impl Server {
                     child,
                     log,
                     address,
-                    reading,
+                    reading: Some(reading),
                 });
             }
             if let Some(status) = child.try_wait().unwrap() {
@@ -101,12 +101,18 @@ impl Server {
             .expect("the server runs")
     }
 
+    async fn read_to_the_end(&mut self) -> Written {
+        if let Some(reading) = self.reading.take() {
+            reading.await.unwrap();
+        }
+        self.log.clone()
+    }
+
     /// SIGKILL: no word of farewell.
     pub async fn kill(mut self) -> Written {
         self.child.start_kill().expect("the server ran until now");
         self.child.wait().await.unwrap();
-        self.reading.await.unwrap();
-        self.log
+        self.read_to_the_end().await
     }
 
     /// Sends a signal and waits for the end.
@@ -115,8 +121,16 @@ impl Server {
         let ended = tokio::time::timeout(STOP, self.child.wait()).await;
         let status =
             ended.unwrap_or_else(|_| panic!("{signal} does not stop the server:\n{}", self.log.so_far()));
-        self.reading.await.unwrap();
-        (status.unwrap(), self.log)
+        (status.unwrap(), self.read_to_the_end().await)
+    }
+}
+
+impl Drop for Server {
+    /// A test that fails shows what the server said.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("the server's log:\n{}", self.log.so_far());
+        }
     }
 }
 

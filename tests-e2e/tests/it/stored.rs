@@ -2,13 +2,14 @@
 
 use sqlx::{AssertSqlSafe, PgPool, Row as _};
 
-/// Every column of every row of every table of the application, as `schema.table: row`.
+/// Every column of every row of every table, as `schema.table: row`; not the migrations themselves, which are kept
+/// word by word.
 pub async fn everything(pool: &PgPool) -> Vec<String> {
     let tables = sqlx::query(
         "select format('%I.%I', n.nspname, c.relname) as name
            from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
           where c.relkind in ('r', 'p', 'm')
-            and n.nspname not like 'pg\\_%' and n.nspname <> 'information_schema'
+            and n.nspname not like 'pg\\_%' and n.nspname not in ('information_schema', 'supabase_migrations')
           order by 1",
     )
     .fetch_all(pool)

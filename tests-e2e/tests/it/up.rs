@@ -17,10 +17,15 @@ pub fn postmaster(data: &Path) -> Option<i32> {
     let folders = [data.to_owned(), data.join("demo")];
     folders.iter().find_map(|folder| {
         let clusters = std::fs::read_dir(folder.join("postgres")).ok()?;
-        clusters.filter_map(Result::ok).find_map(|cluster| {
-            let lock = std::fs::read_to_string(cluster.path().join("postmaster.pid")).ok()?;
-            lock.lines().next()?.trim().parse().ok()
-        })
+        let is_cluster =
+            |name: &std::ffi::OsStr| name.to_str().is_some_and(|name| name.parse::<u32>().is_ok());
+        clusters
+            .filter_map(Result::ok)
+            .filter(|entry| is_cluster(&entry.file_name()))
+            .find_map(|cluster| {
+                let lock = std::fs::read_to_string(cluster.path().join("postmaster.pid")).ok()?;
+                lock.lines().next()?.trim().parse().ok()
+            })
     })
 }
 
