@@ -136,6 +136,9 @@ fn render(problem: &Problem, language: Language, id: &str, bare: Response) -> Re
         header::CONTENT_LANGUAGE,
         HeaderValue::from_static(language.as_str()),
     );
+    parts
+        .headers
+        .append(header::VARY, HeaderValue::from_static("accept-language"));
     if let Some(seconds) = problem.seconds_to_wait() {
         parts
             .headers

@@ -87,7 +87,7 @@ impl Fields {
     pub(crate) fn integer(&mut self, name: &str) -> Result<Option<i32>, FieldError> {
         let number = match self.value(name) {
             None => return Ok(None),
-            Some(Value::Number(n)) => n.as_i64().and_then(|n| i32::try_from(n).ok()),
+            Some(Value::Number(n)) => whole(&n),
             Some(_) => None,
         };
         number
@@ -126,6 +126,19 @@ impl Fields {
             Some(_) => Err(rule()),
         }
     }
+}
+
+/// A whole number, however it is written: 5.0 is 5 in JSON.
+fn whole(number: &serde_json::Number) -> Option<i32> {
+    if let Some(n) = number.as_i64() {
+        return i32::try_from(n).ok();
+    }
+    let n = number.as_f64().filter(|n| n.fract() == 0.0)?;
+    #[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
+    let fits = (f64::from(i32::MIN)..=f64::from(i32::MAX))
+        .contains(&n)
+        .then_some(n as i32);
+    fits
 }
 
 /// The message for a field that is missing.
@@ -171,10 +184,12 @@ mod tests {
 
     #[test]
     fn numbers_out_of_range_are_no_numbers() {
-        let mut f = fields(json!({"a": 3_000_000_000_i64, "b": 1.5, "c": u64::MAX}));
+        let mut f = fields(json!({"a": 3_000_000_000_i64, "b": 1.5, "c": u64::MAX, "d": 1e300, "e": 49.0}));
         assert!(f.integer("a").is_err());
         assert!(f.integer("b").is_err());
         assert!(f.integer("c").is_err());
+        assert!(f.integer("d").is_err());
+        assert_eq!(f.integer("e"), Ok(Some(49)));
     }
 
     #[test]

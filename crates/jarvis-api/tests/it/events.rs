@@ -77,6 +77,17 @@ async fn a_repeated_provider_event_id_is_the_same_event() {
 }
 
 #[tokio::test]
+async fn an_empty_provider_event_id_is_none() {
+    let world = World::new().await;
+    let session = world.open("BADGE_001").await.id;
+    let mut event = said("bonjour");
+    event["provider_event_id"] = json!("");
+    let answer = world.record(&session, &json!([event, event])).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    assert_eq!(stored(&world).await, 2);
+}
+
+#[tokio::test]
 async fn one_bad_event_never_loses_the_others() {
     let world = World::new().await;
     let session = world.open("BADGE_001").await.id;

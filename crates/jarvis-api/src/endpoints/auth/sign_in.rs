@@ -28,10 +28,10 @@ const MAX_EMAIL: usize = 254;
 #[schema(as = SignInInput)]
 pub(crate) struct SignInInput {
     /// The e-mail address.
-    #[schema(format = Email, example = "manager@example.org")]
+    #[schema(format = Email, min_length = 1, max_length = 254, example = "manager@example.org")]
     email: String,
     /// The password, at most 1024 bytes.
-    #[schema(value_type = String, format = Password)]
+    #[schema(value_type = String, format = Password, min_length = 1, max_length = 1024)]
     password: SecretString,
 }
 

@@ -82,6 +82,7 @@ pub(crate) enum EventsInput {
     #[schema(title = "envelope")]
     Envelope {
         /// The events.
+        #[schema(min_items = 1, max_items = 5000)]
         events: Vec<EventInput>,
     },
 }

@@ -93,7 +93,8 @@ fn event_of(fields: &mut Fields) -> Result<NewEvent, FieldError> {
         audio_duration_ms: fields.integer("audio_duration_ms")?,
         confidence_score: fields.number("confidence_score")?,
         timestamp: fields.instant("timestamp")?,
-        provider_event_id: fields.text("provider_event_id")?,
+        // An empty id is no id; it must not make all events without one the same event.
+        provider_event_id: fields.text("provider_event_id")?.filter(|id| !id.is_empty()),
     })
 }
 
