@@ -1,13 +1,13 @@
 //! What can go wrong, as the edge tells it.
 
-use jarvis_core::ErrorCode;
+use jarvis_core::{ErrorCode, Language};
 use jarvis_db::DbError;
 
 /// Why a use-case did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum MemoryError {
     /// The request cannot be met; the caller can do something about it.
-    #[error("{}", code.as_str())]
+    #[error("{}{}", code.title(Language::En), because(detail.as_deref()))]
     Refused {
         /// The stable code.
         code: ErrorCode,
@@ -26,6 +26,10 @@ pub enum MemoryError {
     /// A defect of ours.
     #[error("unexpected: {0}")]
     Bug(&'static str),
+}
+
+fn because(detail: Option<&str>) -> String {
+    detail.map(|d| format!(" ({d})")).unwrap_or_default()
 }
 
 impl MemoryError {

@@ -1,8 +1,10 @@
 //! How a command ends: 0 ok, 1 failure, 2 wrong use, 3 findings.
 
 use crate::output::Output;
+use jarvis_core::Language;
 use jarvis_db::DbError;
 use jarvis_db::migrations::MigrationError;
+use jarvis_memory::MemoryError;
 use std::process::ExitCode;
 
 /// How a command that did its work ends.
@@ -58,6 +60,7 @@ pub fn report(output: Output, error: &anyhow::Error) -> ExitCode {
                 | MigrationError::DataLoss { .. }
         )
     });
+    let refused = refused || matches!(error.downcast_ref(), Some(MemoryError::Refused { .. }));
     if refused || error.is::<WrongUse>() {
         ExitCode::from(2)
     } else {
@@ -75,6 +78,9 @@ fn hint_of(error: &anyhow::Error) -> Option<String> {
         }
         if let Some(e) = cause.downcast_ref::<jarvis_db::embedded::EmbeddedError>() {
             return e.hint();
+        }
+        if let Some(MemoryError::Refused { code, .. }) = cause.downcast_ref::<MemoryError>() {
+            return Some(code.hint(Language::En).to_owned());
         }
         cause
             .downcast_ref::<DbError>()
