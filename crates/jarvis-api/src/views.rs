@@ -320,7 +320,7 @@ pub(crate) struct SummaryView {
     sentiment_score: Option<f64>,
     /// The model of its embedding; the vector itself never leaves.
     embedding_model: String,
-    /// Dimensions of its embedding; absent without one.
+    /// Dimensions of its embedding; null without one, and for people, who may not see embeddings.
     embedding_dimensions: Option<i32>,
     /// When the session ended.
     created_at: DateTime<Utc>,
