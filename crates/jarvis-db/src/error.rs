@@ -89,6 +89,9 @@ impl DbError {
         match self {
             Self::Refused { hint, .. } => hint.as_deref(),
             Self::Unfit { hint, .. } => Some(hint),
+            Self::Unavailable { .. } => {
+                Some("see that PostgreSQL runs, and that DATABASE_URL names its host, port and password")
+            }
             _ => None,
         }
     }

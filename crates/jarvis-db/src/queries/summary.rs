@@ -101,7 +101,7 @@ pub struct Summary {
     pub sentiment_score: Option<f64>,
     /// The model of its embedding.
     pub embedding_model: String,
-    /// Dimensions of its embedding; none when it has none.
+    /// Dimensions of its embedding; none when it has none, and for readers who may not see embeddings.
     pub embedding_dimensions: Option<i32>,
     /// When the session ended.
     pub created_at: DateTime<Utc>,
@@ -144,17 +144,36 @@ pub async fn find_of_session(
     let row = sqlx::query_as!(
         Row,
         r#"select id, session_id, summary_text, key_topics, sentiment, sentiment_score::float8 as sentiment_score,
-                  embedding_model, vector_dims(embedding) as embedding_dimensions, created_at as "created_at!"
+                  embedding_model, null::int as embedding_dimensions, created_at as "created_at!"
              from public.conversation_summaries where gym_id = $1 and session_id = $2"#,
         gym.as_uuid(),
         session.as_str(),
     )
     .fetch_optional(&mut **tx)
     .await?;
-    Ok(row.map(Summary::from))
+    let Some(mut row) = row else { return Ok(None) };
+    if may_read_embeddings(tx).await? {
+        row.embedding_dimensions = sqlx::query_scalar!(
+            "select vector_dims(embedding) from public.conversation_summaries where gym_id = $1 and session_id = $2",
+            gym.as_uuid(),
+            session.as_str(),
+        )
+        .fetch_one(&mut **tx)
+        .await?;
+    }
+    Ok(Some(row.into()))
 }
 
-/// The newest summaries of a member.
+/// People read everything of a summary but its embedding, which can be turned back into text.
+async fn may_read_embeddings(tx: &mut ScopedTx) -> Result<bool, DbError> {
+    Ok(sqlx::query_scalar!(
+        r#"select has_column_privilege('public.conversation_summaries', 'embedding', 'select') as "may!""#
+    )
+    .fetch_one(&mut **tx)
+    .await?)
+}
+
+/// The newest summaries of a member, without the dimensions of their embeddings.
 pub async fn list_newest(
     tx: &mut ScopedTx,
     gym: GymId,
@@ -164,7 +183,7 @@ pub async fn list_newest(
     let rows = sqlx::query_as!(
         Row,
         r#"select id, session_id, summary_text, key_topics, sentiment, sentiment_score::float8 as sentiment_score,
-                  embedding_model, vector_dims(embedding) as embedding_dimensions, created_at as "created_at!"
+                  embedding_model, null::int as embedding_dimensions, created_at as "created_at!"
              from public.conversation_summaries where gym_id = $1 and member_id = $2
             order by created_at desc, id desc limit $3"#,
         gym.as_uuid(),
