@@ -343,7 +343,7 @@ async fn wait_until_nothing_is_left_to_do(pool: &PgPool) {
     }
     let dead: Vec<String> = sqlx::query_scalar(
         "select format('%s %s after %s tries: %s', state, kind, attempt, errors) from jarvis.jobs
-          where state in ('discarded', 'cancelled') and kind = 'memory.process_session'",
+          where state = 'discarded' and kind = 'memory.process_session'",
     )
     .fetch_all(pool)
     .await
