@@ -198,6 +198,28 @@ async fn kiosks_and_people_are_let_in_by_commands_and_kiosks_are_shut_out_at_onc
     server.stop(Signal::SIGTERM).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_makes_the_memory_that_a_server_without_one_leaves() {
+    let db = TestDb::new().await;
+    let program = Program::on(&db);
+    let server = Server::start(program.command(&["serve", "--no-worker", "--listen", "127.0.0.1:0"])).await;
+    gyms::gym(&program, "lyon").await;
+    gyms::member(&program, "lyon", "BADGE_001", "Sophie", EVERYTHING).await;
+    let kiosk = gyms::kiosk(&program, &server, "lyon", "entree").await.caller;
+    let session = text(&kiosk.open("BADGE_001").await, "/session_id");
+    kiosk.say(&session, &[GOAL]).await;
+    kiosk.close(&session).await;
+    let waiting = program.json(&["session", "show", &session]).await;
+    assert_eq!(waiting["state"], "closing", "{waiting}");
+
+    let mut worker = program.command(&["worker"]).spawn().unwrap();
+    assert_eq!(kiosk.processed(&session).await["state"], "processed");
+    let pid = nix::unistd::Pid::from_raw(worker.id().expect("the worker runs").try_into().unwrap());
+    nix::sys::signal::kill(pid, Signal::SIGTERM).unwrap();
+    assert_eq!(worker.wait().await.unwrap().code(), Some(0));
+    server.stop(Signal::SIGTERM).await;
+}
+
 #[tokio::test]
 async fn migrations_and_reset_say_what_would_be_lost_first() {
     let seeded = Seeded::new().await;

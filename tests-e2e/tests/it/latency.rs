@@ -31,11 +31,8 @@ async fn measure_opening_a_session() {
     let kiosk = gyms::kiosk(&program, &server, "lyon", "entree").await.caller;
 
     let opened = open(&kiosk).await.1;
-    assert_eq!(
-        opened["context"]["facts"].as_array().map(Vec::len),
-        Some(20),
-        "{opened}"
-    );
+    // As many of the 20 as fit into the context's tokens.
+    assert_eq!(opened["context"]["facts"][0]["category"], "injury", "{opened}");
     assert!(
         !opened["context"]["memories"].as_array().unwrap().is_empty(),
         "{opened}"
@@ -89,7 +86,7 @@ async fn remember(pool: &PgPool, member: Uuid) {
         "insert into public.conversation_summaries
            (session_id, gym_id, member_id, summary_text, embedding, embedding_model, written_by, created_at)
          select s.session_id, s.gym_id, s.member_id, 'Sophie a parlé de son entraînement, fois ' || s.session_id,
-                (select array_agg(sin(k * length(s.session_id) + ascii(right(s.session_id, 1)) * k))::vector(1536)
+                (select array_agg(sin(k * length(s.session_id) + ascii(right(s.session_id, 1)) * k) order by k)::real[]
                    from generate_series(1, 1536) k),
                 'e5-small-multilingual', 'jarvis', now()
            from public.conversation_sessions s where s.member_id = $1",

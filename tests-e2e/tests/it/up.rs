@@ -6,7 +6,9 @@ use crate::server::{Server, is_alive};
 use crate::stored::traces;
 use nix::sys::signal::Signal;
 use nix::unistd::{Gid, Uid, chown};
+use reqwest::StatusCode;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 use tokio::process::Command;
 
 /// Words that must be found in no file but the database's own.
@@ -136,6 +138,47 @@ async fn after_a_crash_of_everything_up_recovers() {
     let gyms = program.json(&["gym", "list"]).await;
     assert_eq!(gyms[0]["slug"], "lyon", "{gyms}");
     server.stop(Signal::SIGINT).await;
+    assert_eq!(postmaster(&program.data()), None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_postgresql_that_dies_under_a_running_server_comes_back_and_nothing_said_is_lost() {
+    if fetched("JARVIS_PG_DIR").is_none() {
+        return;
+    }
+    let program = Program::without_database();
+    let server = Server::start(up(&program)).await;
+    gyms::gym(&program, "lyon").await;
+    gyms::member(&program, "lyon", "BADGE_001", "Sophie", EVERYTHING).await;
+    let kiosk = gyms::kiosk(&program, &server, "lyon", "entree").await.caller;
+    let session = text(&kiosk.open("BADGE_001").await, "/session_id");
+    kiosk.say(&session, &[GOAL]).await;
+    let postgres = postmaster(&program.data()).expect("PostgreSQL runs");
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(postgres), Signal::SIGKILL).unwrap();
+
+    let begun = Instant::now();
+    let close = format!("/api/v1/sessions/{session}/close");
+    loop {
+        let (status, answer) = kiosk.post(&close, &serde_json::json!({})).await;
+        if status == StatusCode::OK {
+            break;
+        }
+        // Every answer until then is a problem that says to try again.
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{answer}");
+        assert!(
+            begun.elapsed() < Duration::from_mins(1),
+            "PostgreSQL does not come back"
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    println!(
+        "the database was back after {:.1} s",
+        begun.elapsed().as_secs_f64()
+    );
+    let processed = kiosk.processed(&session).await;
+    assert_eq!(processed["facts"][0]["category"], "goal", "{processed}");
+    let (status, _) = server.stop(Signal::SIGTERM).await;
+    assert_eq!(status.code(), Some(0));
     assert_eq!(postmaster(&program.data()), None);
 }
 
