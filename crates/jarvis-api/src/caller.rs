@@ -7,17 +7,13 @@ use crate::tokens::{Identity, TokenError};
 use axum::extract::{FromRequestParts, Path};
 use axum::http::header;
 use axum::http::request::Parts;
-use jarvis_core::{Actor, EndReason, ErrorCode, MemberId, Scope, SessionId, SessionState, UserId};
+use jarvis_core::{Actor, ErrorCode, MemberId, Scope, SessionId, UserId};
 use jarvis_db::queries::account::{self, Account};
 use jarvis_db::queries::kiosk;
-use jarvis_db::queries::session::{self, SessionFilter};
 use jarvis_memory::sessions::{self, KioskIdentity};
 
 /// The status of a kiosk that may call.
 const ACTIVE: &str = "active";
-/// The sessions of a gym that are looked through for those of a revoked kiosk.
-const OPEN_SESSIONS: i64 = 10_000;
-
 /// A paired kiosk that is not revoked.
 #[derive(Debug, Clone)]
 pub(crate) struct Kiosk {
@@ -145,33 +141,12 @@ async fn active_kiosk(state: &ApiState, identity: &KioskIdentity) -> Result<kios
     match row {
         Some(kiosk) if kiosk.status == ACTIVE => Ok(kiosk),
         Some(_) => {
-            end_sessions(state, identity).await?;
+            // Revoking may have raced with a badge being read.
+            sessions::end_revoked(&state.memory, identity, &identity.scope()).await?;
             Err(Problem::new(ErrorCode::KioskRevoked))
         }
         None => Err(Problem::new(ErrorCode::Unauthenticated)),
     }
-}
-
-/// Ends what a revoked kiosk left open. Revoking may have raced with a badge being read.
-async fn end_sessions(state: &ApiState, identity: &KioskIdentity) -> Result<(), Problem> {
-    let mut tx = state.memory.db.begin(&identity.scope()).await?;
-    let filter = SessionFilter {
-        state: Some(SessionState::Open),
-        member: None,
-        limit: OPEN_SESSIONS,
-    };
-    let open = session::list(&mut tx, identity.gym, filter).await?;
-    tx.commit().await?;
-    for session in open.into_iter().filter(|s| s.kiosk_id == Some(identity.kiosk)) {
-        sessions::close(
-            &state.memory,
-            identity,
-            &session.session_id,
-            Some(EndReason::Operator),
-        )
-        .await?;
-    }
-    Ok(())
 }
 
 /// A person without an active account is nobody, whatever their token says.

@@ -13,7 +13,8 @@ use crate::openapi::{self, Describe};
 use crate::problem::Problem;
 use crate::state::ApiState;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::get;
 use axum::{Extension, Router, middleware};
 use jarvis_core::ErrorCode;
 use std::any::Any;
@@ -114,6 +115,8 @@ pub fn router(state: ApiState) -> Router {
         .expect("an OpenAPI document has text keys only");
     let clock = state.memory.clock.clone();
     routes
+        // Until there are pages for people, the front door leads to the documentation.
+        .route("/", get(|| async { Redirect::temporary("/api/docs") }))
         .layer(Extension(Document(text.into())))
         .layer(Extension(Arc::new(Pages::of(&document))))
         .layer(CatchPanicLayer::custom(panicked))

@@ -1,5 +1,6 @@
 //! What the assistant is given: who is in front of it, what was said before, and how to speak.
 
+use crate::extract::mask_health;
 use crate::recall::DEFAULT_THRESHOLD;
 use crate::{Memory, MemoryError};
 use chrono::{DateTime, NaiveDate, Utc};
@@ -130,7 +131,14 @@ pub(crate) async fn complete(
 ) -> Result<Context, MemoryError> {
     let topic = topic_of(&known.facts);
     let mut memories = known.last.clone();
-    if let Some(vector) = memory.embedder.query(&topic).await? {
+    let mut notes = Vec::new();
+    // The session is open already: a context without some memories is worth more than an error.
+    let vector = memory.embedder.query(&topic).await.unwrap_or_else(|error| {
+        tracing::warn!(error = error.chain(), "the context goes without recall");
+        notes.push("recall_unavailable");
+        None
+    });
+    if let Some(vector) = vector {
         let mut tx = memory.db.begin(&scope).await?;
         let count = i32::try_from(MAX_MEMORIES).unwrap_or(i32::MAX);
         let near = summary::match_embedding(&mut tx, member.id, vector, DEFAULT_THRESHOLD, count).await?;
@@ -139,10 +147,11 @@ pub(crate) async fn complete(
             summary: m.summary_text,
         }));
     }
-    memories.truncate(MAX_MEMORIES + 1);
     dedup(&mut memories);
     memories.truncate(MAX_MEMORIES);
-    Ok(build(member, consents, language, &known.facts, memories))
+    let mut context = build(member, consents, language, &known.facts, memories);
+    context.notes.extend(notes);
+    Ok(context)
 }
 
 /// The context that the next session of a member would be given. `None` when the scope sees no such member.
@@ -185,10 +194,20 @@ fn build(
     consents: &ConsentSet,
     language: Language,
     facts: &[Fact],
-    memories: Vec<KnownConversation>,
+    mut memories: Vec<KnownConversation>,
 ) -> Context {
     let health = consents.allows(Purpose::HealthMemory);
-    let told = facts.iter().filter(|f| health || f.category != Category::Injury);
+    if !health {
+        // Written while the member agreed; they do no longer.
+        for memory in &mut memories {
+            memory.summary = mask_health(&memory.summary, language).text;
+        }
+    }
+    let tells_health = |f: &Fact| {
+        let quote = f.source_quote.as_deref().unwrap_or_default();
+        f.category == Category::Injury || mask_health(quote, language).spans > 0
+    };
+    let told = facts.iter().filter(|f| health || !tells_health(f));
     let (pinned, others): (Vec<&Fact>, Vec<&Fact>) = told.partition(|f| is_pinned(f));
     let facts = pinned.iter().chain(&others).map(|f| known(f, member)).collect();
     let mut notes = Vec::new();
@@ -399,6 +418,19 @@ mod tests {
         assert_eq!(context.facts.len(), 1);
         assert!(!context.prompt.contains("genou"));
         assert_eq!(context.notes, ["no_health_memory_consent"]);
+    }
+
+    #[test]
+    fn a_withdrawn_consent_to_health_silences_old_summaries_and_facts() {
+        let facts = [fact(
+            Category::Goal,
+            "rehab",
+            "courir quand mon genou ne me fera plus mal",
+        )];
+        let memories = vec![talk(2, "Sophie a dit : « J'ai mal au genou droit »")];
+        let consents = ConsentSet::from_iter([Purpose::Memory]);
+        let context = build(&sophie(), &consents, Language::Fr, &facts, memories);
+        assert!(!context.prompt.contains("genou"), "{}", context.prompt);
     }
 
     #[test]

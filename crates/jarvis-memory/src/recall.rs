@@ -1,9 +1,10 @@
 //! What a member said before, nearest to a question.
 
+use crate::extract::mask_health;
 use crate::{Memory, MemoryError};
-use jarvis_core::{ErrorCode, Language, MemberId, Scope, SessionId};
+use jarvis_core::{ConsentSet, ErrorCode, Language, MemberId, Purpose, Scope, SessionId};
 use jarvis_db::queries::summary::{self, Match};
-use jarvis_db::queries::{member, session};
+use jarvis_db::queries::{consent, member, session};
 
 /// Questions longer than this are refused, in characters.
 pub const MAX_QUERY_CHARS: usize = 2_000;
@@ -56,7 +57,8 @@ pub async fn recall(
     let mut tx = memory.db.begin(&scope).await?;
     let found = member::find(&mut tx, member).await?;
     let found = found.ok_or_else(|| MemoryError::refused(ErrorCode::MemberNotFound))?;
-    let recalled = match vector {
+    let consents = consent::in_force(&mut tx, found.gym_id, member).await?;
+    let mut recalled = match vector {
         Some(vector) => Recalled {
             method: RecallMethod::Embedding,
             memories: summary::match_embedding(&mut tx, member, vector, query.threshold, query.k).await?,
@@ -66,7 +68,19 @@ pub async fn recall(
             memories: by_words(&mut tx, &found, &query.text, query.k).await?,
         },
     };
+    if !may_hear_health(&scope, &consents) {
+        for remembered in &mut recalled.memories {
+            remembered.summary_text = mask_health(&remembered.summary_text, found.language).text;
+            remembered.key_topics.clear();
+        }
+    }
     Ok(recalled)
+}
+
+/// The assistant may while the member agrees to it; people of the gym only if the member shares it with them.
+fn may_hear_health(scope: &Scope, consents: &ConsentSet) -> bool {
+    let shared = !matches!(scope, Scope::Person(_)) || consents.allows(Purpose::ShareWithStaff);
+    shared && consents.allows(Purpose::HealthMemory)
 }
 
 /// As [`recall`], for the member of a kiosk's own session: a kiosk never names a member.

@@ -32,6 +32,16 @@ pub async fn memory(db: Db) -> Memory {
     }
 }
 
+/// Memory for a command that compares no meanings.
+pub fn memory_without_model(db: Db) -> Memory {
+    let embedder = Embedder::Unavailable("this command compares no meanings".to_owned());
+    Memory {
+        db,
+        clock: clock(),
+        embedder,
+    }
+}
+
 async fn embedder() -> Embedder {
     let path = match weights_path() {
         Ok(path) => path,

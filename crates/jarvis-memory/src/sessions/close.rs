@@ -2,7 +2,9 @@
 
 use super::{KioskIdentity, own_session};
 use crate::{Memory, MemoryError, jobs};
+use chrono::{DateTime, Utc};
 use jarvis_core::{EndReason, ErrorCode, GymId, Scope, SessionId, SessionState};
+use jarvis_db::ScopedTx;
 use jarvis_db::queries::session;
 
 /// What closing did.
@@ -38,6 +40,26 @@ pub async fn close(
         state: SessionState::Closing,
         already_closed: false,
     })
+}
+
+/// Ends whatever a kiosk left open, and enqueues the processing: another badge is read, or the kiosk is revoked.
+pub(crate) async fn end_open(
+    tx: &mut ScopedTx,
+    kiosk: &KioskIdentity,
+    reason: EndReason,
+    now: DateTime<Utc>,
+) -> Result<(), MemoryError> {
+    for left in session::close_open_of_kiosk(tx, kiosk.gym, kiosk.kiosk, reason, now).await? {
+        jobs::enqueue_processing(tx, kiosk.gym, &left, now).await?;
+    }
+    Ok(())
+}
+
+/// Ends the open sessions of a kiosk that was revoked. `scope` must be the server's for its gym.
+pub async fn end_revoked(memory: &Memory, kiosk: &KioskIdentity, scope: &Scope) -> Result<(), MemoryError> {
+    let mut tx = memory.db.begin(scope).await?;
+    end_open(&mut tx, kiosk, EndReason::Operator, memory.clock.now()).await?;
+    Ok(tx.commit().await?)
 }
 
 /// Processes an ended session again, whatever became of it. `scope` must be the server's for `gym`.

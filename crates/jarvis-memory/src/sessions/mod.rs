@@ -5,7 +5,7 @@ mod open;
 mod read;
 mod record;
 
-pub use close::{Closed, close, reprocess};
+pub use close::{Closed, close, end_revoked, reprocess};
 pub use open::{DISCLOSURE_VERSION, OpenSession, Opened, open};
 pub use read::{SessionDetail, get};
 pub use record::{AcceptedEvent, Recorded, RejectedEvent, Submitted, record};

@@ -1,8 +1,8 @@
 //! A badge is read.
 
-use super::KioskIdentity;
+use super::{KioskIdentity, close};
 use crate::context::{self, Context};
-use crate::{Memory, MemoryError, jobs};
+use crate::{Memory, MemoryError};
 use jarvis_core::{Channel, ConsentSet, EndReason, ErrorCode, Language, Purpose, SessionId};
 use jarvis_db::queries::{consent, member, session};
 
@@ -58,11 +58,7 @@ pub async fn open(memory: &Memory, kiosk: &KioskIdentity, ask: &OpenSession) -> 
             Purpose::Voice.as_str(),
         ));
     }
-    for left in
-        session::close_open_of_kiosk(&mut tx, kiosk.gym, kiosk.kiosk, EndReason::BadgeChange, now).await?
-    {
-        jobs::enqueue_processing(&mut tx, kiosk.gym, &left, now).await?;
-    }
+    close::end_open(&mut tx, kiosk, EndReason::BadgeChange, now).await?;
     let session_id = SessionId::new(now);
     let language = ask.language.unwrap_or(member.language);
     let new = session::NewSession {

@@ -136,6 +136,8 @@ impl<'a> Batch<'a> {
                 return;
             }
         };
+        // An empty id identifies nothing.
+        event.provider_event_id = event.provider_event_id.filter(|id| !id.is_empty());
         self.withhold(&mut event);
         let (timestamp, timestamp_adjusted) = self.time_of(&event);
         let id = EventId::new(self.now);

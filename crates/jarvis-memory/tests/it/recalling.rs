@@ -129,3 +129,26 @@ async fn the_database_calibrates_the_local_model_as_the_model_does() {
     );
     assert_eq!(usize::try_from(stored.2).unwrap(), jarvis_embed::DIMENSIONS);
 }
+
+#[tokio::test]
+async fn recall_tells_no_health_once_the_consent_is_withdrawn() {
+    let stage = Stage::new().await;
+    let gym = stage.gym("lyon").await;
+    let member = stage.member(&gym, "BADGE_001", EVERYTHING).await;
+    three_conversations(&stage, &gym).await;
+    assert!(
+        ask(&stage, &gym, member, "genou").await.memories[0]
+            .summary_text
+            .contains("genou")
+    );
+    stage
+        .test
+        .seed_consent(gym.id, member, jarvis_core::Purpose::HealthMemory, false)
+        .await;
+    let found = ask(&stage, &gym, member, "genou").await;
+    assert!(
+        found.memories.iter().all(|m| !m.summary_text.contains("genou")),
+        "{:?}",
+        found.memories
+    );
+}

@@ -4,9 +4,11 @@ use crate::connection::{self, GymDesk};
 use crate::failure::{Done, WrongUse, or_taken};
 use crate::global::Global;
 use crate::output::{Output, table};
+use crate::wiring;
 use jarvis_api::pairing;
 use jarvis_core::{Clock as _, KioskId, Language, Scope, SystemClock};
 use jarvis_db::queries::kiosk;
+use jarvis_memory::sessions::{self, KioskIdentity};
 
 /// The devices at which members talk. A kiosk is paired once with a one-time code, valid for ten minutes.
 #[derive(Debug, clap::Subcommand)]
@@ -105,6 +107,12 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
                 return Err(no_such_kiosk(id).into());
             }
             tx.commit().await?;
+            let memory = wiring::memory_without_model(desk.db.clone());
+            let identity = KioskIdentity {
+                kiosk: id,
+                gym: desk.gym,
+            };
+            sessions::end_revoked(&memory, &identity, &desk.scope).await?;
             out.data(&serde_json::json!({"revoked": id}), |_| format!("revoked {id}"))?;
         }
     }

@@ -9,7 +9,7 @@ use chrono::NaiveDate;
 use jarvis_core::{Clock as _, Language, MemberId, SystemClock};
 use jarvis_db::queries::consent;
 use jarvis_db::queries::member::{self, NewMember};
-use jarvis_memory::{Embedder, Memory, context};
+use jarvis_memory::context;
 
 /// The people of a gym.
 #[derive(Debug, clap::Subcommand)]
@@ -120,12 +120,7 @@ async fn show(desk: &GymDesk, out: Output, id: MemberId) -> anyhow::Result<()> {
     let member = member.ok_or_else(|| WrongUse("the member was removed just now".to_owned()))?;
     let consents = consent::in_force(&mut tx, desk.gym, id).await?;
     tx.commit().await?;
-    let embedder = Embedder::Unavailable("not needed to show a member".to_owned());
-    let memory = Memory {
-        db: desk.db.clone(),
-        clock: wiring::clock(),
-        embedder,
-    };
+    let memory = wiring::memory_without_model(desk.db.clone());
     let context = context::preview(&memory, desk.scope, id).await?;
     let value = serde_json::json!({"member": member, "consents": consents, "next_context": context});
     out.data(&value, |_| {

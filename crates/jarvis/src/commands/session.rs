@@ -8,7 +8,6 @@ use crate::wiring;
 use jarvis_core::{SessionId, SessionState};
 use jarvis_db::queries::session::{self, SessionFilter};
 use jarvis_memory::sessions::{self, SessionDetail};
-use jarvis_memory::{Embedder, Memory};
 
 /// Conversations and what became of them.
 #[derive(Debug, clap::Subcommand)]
@@ -82,13 +81,13 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
         }
         Command::Show { session, gym } => {
             let desk = connection::desk(global, gym.as_deref()).await?;
-            let memory = memory(&desk);
+            let memory = wiring::memory_without_model(desk.db.clone());
             let detail = sessions::get(&memory, &desk.scope, &session).await?;
             out.data(&detail, describe)?;
         }
         Command::Reprocess { session, gym } => {
             let desk = connection::desk(global, gym.as_deref()).await?;
-            let memory = memory(&desk);
+            let memory = wiring::memory_without_model(desk.db.clone());
             sessions::reprocess(&memory, desk.gym, &desk.scope, &session).await?;
             out.data(
                 &serde_json::json!({"session_id": session, "state": "closing"}),
@@ -97,15 +96,6 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
         }
     }
     Ok(Done::Ok)
-}
-
-fn memory(desk: &connection::GymDesk) -> Memory {
-    let embedder = Embedder::Unavailable("not needed to look at a session".to_owned());
-    Memory {
-        db: desk.db.clone(),
-        clock: wiring::clock(),
-        embedder,
-    }
 }
 
 fn describe(detail: &SessionDetail) -> String {

@@ -32,7 +32,7 @@ pub(crate) struct RecallInput {
     #[schema(minimum = 1, maximum = 50)]
     #[param(minimum = 1, maximum = 50)]
     k: Option<i32>,
-    /// Only memories at least this similar; 0.3 when absent. Without effect when recall is by words.
+    /// Only memories at least this similar; 0.05 when absent. Without effect when recall is by words.
     #[schema(minimum = 0, maximum = 1)]
     #[param(minimum = 0, maximum = 1)]
     threshold: Option<f64>,
