@@ -11,6 +11,7 @@ mod device;
 mod gyms;
 mod kills;
 mod latency;
+mod logs;
 mod program;
 mod server;
 mod stored;
