@@ -4,7 +4,7 @@ use crate::extract::mask_health;
 use crate::recall::DEFAULT_THRESHOLD;
 use crate::{Memory, MemoryError};
 use chrono::{DateTime, NaiveDate, Utc};
-use jarvis_core::{Category, ConsentSet, Fact, GymId, Language, MemberId, Purpose, Scope};
+use jarvis_core::{Category, ConsentSet, Fact, Language, MemberId, Purpose, Scope};
 use jarvis_db::ScopedTx;
 use jarvis_db::queries::consent;
 use jarvis_db::queries::fact::{self, FactFilter};
@@ -18,7 +18,14 @@ pub const MAX_TOKENS: usize = 800;
 /// Characters per token, low on purpose: French JSON has about 3.3 with the usual tokenizers.
 const CHARS_PER_TOKEN: usize = 3;
 /// Memories offered at most.
-const MAX_MEMORIES: usize = 3;
+const MAX_MEMORIES: i32 = 3;
+/// Facts beside the injuries that are looked at; more would not fit.
+const MAX_OTHER_FACTS: i64 = 40;
+/// Stated goals of the profile that are told, and the longest one, in characters.
+const MAX_PROFILE_GOALS: usize = 5;
+const MAX_PROFILE_GOAL_CHARS: usize = 80;
+/// The longest quote that is told, in characters.
+const MAX_QUOTE_CHARS: usize = 200;
 
 /// The context of a session. The same input gives the same context, byte for byte.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -88,70 +95,41 @@ pub struct KnownConversation {
     pub summary: String,
 }
 
-/// What was read in the transaction that opened the session.
-#[derive(Debug, Clone, Default)]
-pub struct Known {
-    facts: Vec<Fact>,
-    last: Vec<KnownConversation>,
-}
-
-/// Reads what is known of a member, as far as they agreed.
+/// Reads what is known of a member, as far as they agreed, and builds the context. No model is asked: opening a
+/// session waits for nothing but the database.
+///
+/// Before the first word nobody knows what the member will say. The last conversation and those nearest to it are
+/// the best guess; once they speak, recall takes their words.
 pub(crate) async fn read(
     tx: &mut ScopedTx,
-    gym: GymId,
-    member: &Member,
-    consents: &ConsentSet,
-    now: DateTime<Utc>,
-) -> Result<Known, MemoryError> {
-    if !consents.allows(Purpose::Memory) {
-        return Ok(Known::default());
-    }
-    let facts = fact::list(tx, gym, member.id, FactFilter::default(), now).await?;
-    let last = summary::list_newest(tx, gym, member.id, 1).await?;
-    let last = last
-        .into_iter()
-        .map(|s| KnownConversation {
-            date: member.day_of(s.created_at),
-            summary: s.summary_text,
-        })
-        .collect();
-    Ok(Known { facts, last })
-}
-
-/// Adds the conversations nearest to the member's open goals and pains, and builds the context.
-///
-/// Before the first word nobody knows what the member will say; their own open facts are the best guess.
-pub(crate) async fn complete(
-    memory: &Memory,
-    scope: Scope,
     member: &Member,
     consents: &ConsentSet,
     language: Language,
-    known: Known,
+    now: DateTime<Utc>,
 ) -> Result<Context, MemoryError> {
-    let topic = topic_of(&known.facts);
-    let mut memories = known.last.clone();
-    let mut notes = Vec::new();
-    // The session is open already: a context without some memories is worth more than an error.
-    let vector = memory.embedder.query(&topic).await.unwrap_or_else(|error| {
-        tracing::warn!(error = error.chain(), "the context goes without recall");
-        notes.push("recall_unavailable");
-        None
-    });
-    if let Some(vector) = vector {
-        let mut tx = memory.db.begin(&scope).await?;
-        let count = i32::try_from(MAX_MEMORIES).unwrap_or(i32::MAX);
-        let near = summary::match_embedding(&mut tx, member.id, vector, DEFAULT_THRESHOLD, count).await?;
-        memories.extend(near.into_iter().map(|m| KnownConversation {
-            date: member.day_of(m.created_at),
-            summary: m.summary_text,
-        }));
+    if !consents.allows(Purpose::Memory) {
+        return Ok(build(member, consents, language, &[], Vec::new()));
     }
+    let gym = member.gym_id;
+    let filter = FactFilter {
+        most_others: Some(MAX_OTHER_FACTS),
+        ..FactFilter::default()
+    };
+    let facts = fact::list(tx, gym, member.id, filter, now).await?;
+    let last = summary::list_newest(tx, gym, member.id, 1).await?;
+    let near = summary::match_last(tx, gym, member.id, DEFAULT_THRESHOLD, MAX_MEMORIES).await?;
+    let told = |at, summary| KnownConversation {
+        date: member.day_of(at),
+        summary,
+    };
+    let mut memories: Vec<_> = last
+        .into_iter()
+        .map(|s| told(s.created_at, s.summary_text))
+        .collect();
+    memories.extend(near.into_iter().map(|m| told(m.created_at, m.summary_text)));
     dedup(&mut memories);
-    memories.truncate(MAX_MEMORIES);
-    let mut context = build(member, consents, language, &known.facts, memories);
-    context.notes.extend(notes);
-    Ok(context)
+    memories.truncate(usize::try_from(MAX_MEMORIES).unwrap_or(usize::MAX));
+    Ok(build(member, consents, language, &facts, memories))
 }
 
 /// The context that the next session of a member would be given. `None` when the scope sees no such member.
@@ -166,25 +144,13 @@ pub async fn preview(
         return Ok(None);
     };
     let consents = consent::in_force(&mut tx, member.gym_id, member.id).await?;
-    let known = read(&mut tx, member.gym_id, &member, &consents, now).await?;
-    tx.commit().await?;
     let language = member.language;
-    complete(memory, scope, &member, &consents, language, known)
-        .await
-        .map(Some)
+    read(&mut tx, &member, &consents, language, now).await.map(Some)
 }
 
 fn dedup(memories: &mut Vec<KnownConversation>) {
     let mut seen = std::collections::HashSet::new();
     memories.retain(|m| seen.insert((m.date, m.summary.clone())));
-}
-
-fn topic_of(facts: &[Fact]) -> String {
-    let quotes = facts
-        .iter()
-        .filter(|f| matches!(f.category, Category::Goal | Category::Injury))
-        .filter_map(|f| f.source_quote.as_deref());
-    quotes.take(4).collect::<Vec<_>>().join(". ")
 }
 
 /// Puts a context together within [`MAX_TOKENS`]. Safety facts (injuries) are pinned: they come first and are
@@ -222,7 +188,12 @@ fn build(
         communication_style: member.communication_style.clone(),
         feedback_style: member.feedback_style.clone(),
         fitness_level: member.fitness_level.clone(),
-        primary_goals: member.primary_goals.clone(),
+        primary_goals: member
+            .primary_goals
+            .iter()
+            .take(MAX_PROFILE_GOALS)
+            .map(|g| shortened(g, MAX_PROFILE_GOAL_CHARS))
+            .collect(),
         member_since: member.member_since,
         last_visit: member.last_visit.map(|v| member.day_of(v)),
     };
@@ -246,7 +217,10 @@ fn known(fact: &Fact, member: &Member) -> KnownFact {
         category: fact.category,
         fact_key: fact.fact_key.clone(),
         fact_value: fact.fact_value.clone(),
-        source_quote: fact.source_quote.clone(),
+        source_quote: fact
+            .source_quote
+            .as_deref()
+            .map(|q| shortened(q, MAX_QUOTE_CHARS)),
         confidence: fact.confidence,
         said_on: member.day_of(fact.last_confirmed_at.unwrap_or(fact.updated_at)),
     }
@@ -257,17 +231,33 @@ fn is_pinned(fact: &Fact) -> bool {
     fact.category == Category::Injury && fact.verified
 }
 
-/// Leaves out the least important thing; false when only pinned facts, which come first, are left.
+/// At most `most` characters.
+fn shortened(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(most.saturating_sub(1)).collect();
+    format!("{}…", kept.trim_end())
+}
+
+/// Leaves out the least important thing: memories but the last, facts that are not pinned, the last memory, the
+/// goals of the profile, then the words and the details of pinned facts. That a member has an injury is never left out. False when nothing
+/// else is left.
 fn drop_least(context: &mut Context, pinned: usize) -> bool {
     if context.memories.len() > 1 {
         context.memories.pop();
-        return true;
-    }
-    if context.facts.len() > pinned {
+    } else if context.facts.len() > pinned {
         context.facts.pop();
-        return true;
+    } else if context.memories.pop().is_none() && context.member.primary_goals.pop().is_none() {
+        if let Some(quoted) = context.facts.iter_mut().rfind(|f| f.source_quote.is_some()) {
+            quoted.source_quote = None;
+        } else if let Some(detailed) = context.facts.iter_mut().rfind(|f| !f.fact_value.is_null()) {
+            detailed.fact_value = Value::Null;
+        } else {
+            return false;
+        }
     }
-    context.memories.pop().is_some()
+    true
 }
 
 /// Tokens of a text, estimated from its characters and never too low for French or English.
@@ -418,6 +408,24 @@ mod tests {
         assert_eq!(context.facts.len(), 1);
         assert!(!context.prompt.contains("genou"));
         assert_eq!(context.notes, ["no_health_memory_consent"]);
+    }
+
+    #[test]
+    fn even_many_injuries_and_endless_goals_fit() {
+        let facts: Vec<Fact> = (0..16)
+            .map(|n| {
+                fact(
+                    Category::Injury,
+                    &format!("injury_{n}"),
+                    &"ça fait très mal ".repeat(20),
+                )
+            })
+            .collect();
+        let mut member = sophie();
+        member.primary_goals = vec!["courir ".repeat(100); 30];
+        let context = build(&member, &everything(), Language::Fr, &facts, Vec::new());
+        assert!(estimated_tokens(&context.prompt) <= MAX_TOKENS);
+        assert_eq!(context.facts.len(), 16);
     }
 
     #[test]

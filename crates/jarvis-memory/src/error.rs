@@ -20,8 +20,8 @@ pub enum MemoryError {
     /// The embedding failed.
     #[error("the embedding failed")]
     Embedding(#[source] jarvis_llm::LlmError),
-    /// Turns or consents changed while a session was processed; the next try sees them.
-    #[error("the session changed while it was processed")]
+    /// Turns or consents changed meanwhile; the next try sees them.
+    #[error("the session changed meanwhile")]
     Changed,
     /// A defect of ours.
     #[error("unexpected: {0}")]
@@ -51,7 +51,8 @@ impl MemoryError {
         match self {
             Self::Refused { code, .. } => *code,
             Self::Db(error) if error.is_transient() => ErrorCode::DatabaseUnavailable,
-            Self::Db(_) | Self::Embedding(_) | Self::Changed | Self::Bug(_) => ErrorCode::Internal,
+            Self::Changed => ErrorCode::Overloaded,
+            Self::Db(_) | Self::Embedding(_) | Self::Bug(_) => ErrorCode::Internal,
         }
     }
 

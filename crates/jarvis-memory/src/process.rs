@@ -1,13 +1,13 @@
 //! From a closed session to memory: transcript, facts, summary, embedding, one transaction.
 
-use crate::extract::{self, ExtractionInput, Speaker, Turn, passes_evidence_gate};
+use crate::extract::{self, ExtractionInput, Speaker, Turn, mask_health, passes_evidence_gate};
 use crate::jobs::ProcessSession;
 use crate::{Memory, MemoryError, sentiment, summary};
 use chrono::{DateTime, Utc};
 use jarvis_core::embedding::UNKNOWN_MODEL;
 use jarvis_core::{
-    Actor, ConsentSet, EventType, Fact, FactDraft, FactId, GymId, Purpose, Scope, SessionId, SessionState,
-    SummaryId,
+    Actor, Category, ConsentSet, EventType, Fact, FactDraft, FactId, GymId, Language, Purpose, Scope,
+    SessionId, SessionState, SummaryId,
 };
 use jarvis_db::queries::consent;
 use jarvis_db::queries::event::{self, TranscriptRow};
@@ -21,6 +21,9 @@ use jarvis_jobs::JobError;
 /// Tries after which a session ends `failed`. Crashes count: a try is counted before it starts.
 pub const MAX_ATTEMPTS: i32 = 8;
 
+/// What a conversation is worked with at most, in characters: some six hours of talk. All of it stays stored.
+const MAX_WORKED_CHARS: usize = 200_000;
+
 /// The stable notes that processing leaves on a session.
 pub mod note {
     /// Spans about health were not stored, for want of consent.
@@ -29,6 +32,8 @@ pub mod note {
     pub const EMBEDDING_UNAVAILABLE: &str = "embedding_unavailable";
     /// Facts did not pass the evidence gate or a guard.
     pub const FACTS_REJECTED: &str = "facts_rejected";
+    /// The conversation was too long to be worked with to its end.
+    pub const TRANSCRIPT_TRUNCATED: &str = "transcript_truncated";
     /// Another application had written the summary; it was kept.
     pub const FOREIGN_SUMMARY_KEPT: &str = "foreign_summary_kept";
 }
@@ -50,39 +55,64 @@ pub async fn process_session(memory: &Memory, gym: GymId, id: &SessionId) -> Res
     let attempts = session::count_attempt(&mut tx, gym, id).await?;
     tx.commit().await?;
     let Some(attempts) = attempts else { return Ok(()) };
-    let result = try_process(memory, gym, &scope, id).await;
-    if let Err(error) = &result {
-        let give_up = (attempts >= MAX_ATTEMPTS).then_some("attempts_exhausted");
-        let mut tx = memory.db.begin(&scope).await?;
-        session::note_failure(&mut tx, gym, id, &error.chain(), give_up).await?;
-        tx.commit().await?;
-        if give_up.is_some() {
-            return Ok(());
+    if attempts > MAX_ATTEMPTS {
+        // The tries before this one ended without an answer: killed, timed out or panicked.
+        return note_failure(memory, &scope, id, "no try came to its end", attempts).await;
+    }
+    match try_process(memory, gym, &scope, id).await {
+        Ok(()) => Ok(()),
+        Err(error) => {
+            note_failure(memory, &scope, id, &error.chain(), attempts).await?;
+            if attempts >= MAX_ATTEMPTS {
+                Ok(())
+            } else {
+                Err(error)
+            }
         }
     }
-    result
+}
+
+/// Notes why a try failed; the last one ends the session as `failed`.
+async fn note_failure(
+    memory: &Memory,
+    scope: &Scope,
+    id: &SessionId,
+    error: &str,
+    attempts: i32,
+) -> Result<(), MemoryError> {
+    let give_up = (attempts >= MAX_ATTEMPTS).then_some("attempts_exhausted");
+    let mut tx = memory.db.begin(scope).await?;
+    let gym = tx.gym().ok_or(MemoryError::Bug("processing works for one gym"))?;
+    session::note_failure(&mut tx, gym, id, error, attempts, give_up).await?;
+    Ok(tx.commit().await?)
 }
 
 async fn try_process(memory: &Memory, gym: GymId, scope: &Scope, id: &SessionId) -> Result<(), MemoryError> {
     let mut tx = memory.db.begin(scope).await?;
-    let Some(material) = read_material(&mut tx, gym, id).await? else {
+    let Some(mut material) = read_material(&mut tx, gym, id).await? else {
         return Ok(());
     };
     tx.commit().await?;
     let now = memory.clock.now();
     let plan = match reason_for_nothing(&material) {
         Some(reason) => Plan::Nothing(reason),
-        None => Plan::Remember(Box::new(digest(memory, &material).await?)),
+        None => Plan::Remember(Box::new(digest(memory, &mut material).await?)),
     };
     store(memory, scope, &material, plan, now).await
 }
 
 /// What one session is made into memory from.
+#[derive(Clone)]
 struct Material {
     session: Session,
     member: Member,
     consents: ConsentSet,
+    /// How many turns are stored.
+    stored_turns: usize,
+    /// What may be worked with.
     turns: Vec<Turn>,
+    /// What to know about the turns: stable codes.
+    notes: Vec<&'static str>,
 }
 
 async fn read_material(
@@ -97,17 +127,42 @@ async fn read_material(
         .await?
         .ok_or(DbError::NotFound)?;
     let consents = consent::in_force(tx, gym, member.id).await?;
-    let turns = event::list_transcript(tx, gym, id)
+    let mut turns: Vec<Turn> = event::list_transcript(tx, gym, id)
         .await?
         .into_iter()
         .map(turn)
         .collect();
+    let stored_turns = turns.len();
+    let mut notes = Vec::new();
+    if session.withheld_health_spans > 0 {
+        notes.push(note::HEALTH_WITHHELD);
+    }
+    if truncate(&mut turns) {
+        notes.push(note::TRANSCRIPT_TRUNCATED);
+    }
     Ok(Some(Material {
         session,
         member,
         consents,
+        stored_turns,
         turns,
+        notes,
     }))
+}
+
+/// Keeps the first [`MAX_WORKED_CHARS`] characters of a conversation; true when there were more.
+fn truncate(turns: &mut Vec<Turn>) -> bool {
+    let mut left = MAX_WORKED_CHARS;
+    let fits = turns.iter().take_while(|t| {
+        let length = t.text.chars().count();
+        let fits = length <= left;
+        left = left.saturating_sub(length);
+        fits
+    });
+    let kept = fits.count();
+    let cut = kept < turns.len();
+    turns.truncate(kept);
+    cut
 }
 
 fn turn(row: TranscriptRow) -> Turn {
@@ -173,29 +228,69 @@ enum Plan {
     Remember(Box<Digest>),
 }
 
-async fn digest(memory: &Memory, material: &Material) -> Result<Digest, MemoryError> {
+async fn digest(memory: &Memory, material: &mut Material) -> Result<Digest, MemoryError> {
+    let mut worked = material.clone();
+    // A long conversation takes a second of computing, which must not hold up the requests of others.
+    let (read, mut digest) = tokio::task::spawn_blocking(move || {
+        let digest = read_out(&mut worked);
+        (worked, digest)
+    })
+    .await
+    .map_err(|_| MemoryError::Bug("reading a conversation panicked"))?;
+    *material = read;
+    digest.embedding = memory.embedder.passage(&digest.summary.text).await?;
+    Ok(digest)
+}
+
+/// What a conversation says: facts, sentiment, summary. Without `health_memory`, what was stored while the member
+/// still agreed to it is not worked with.
+fn read_out(material: &mut Material) -> Digest {
     let language = material.session.language;
+    let health = material.consents.allows(Purpose::HealthMemory);
+    if !health
+        && mask_turns(&mut material.turns, language)
+        && !material.notes.contains(&note::HEALTH_WITHHELD)
+    {
+        material.notes.push(note::HEALTH_WITHHELD);
+    }
+    let session_date = material.session_date();
     let input = ExtractionInput {
         turns: &material.turns,
         language,
-        session_date: material.session_date(),
+        session_date,
     };
-    let (kept, rejected): (Vec<_>, Vec<_>) = extract::extract(&input)
+    let (drafts, rejected): (Vec<_>, Vec<_>) = extract::extract(&input)
         .into_iter()
-        .filter(|d| !d.health || material.consents.allows(Purpose::HealthMemory))
+        .filter(|d| !d.health || health)
         .partition(|d| passes_evidence_gate(d, &material.turns));
     let (sentiment, sentiment_score) = sentiment::sentiment(&material.turns);
-    let summary = summary::summarise(&material.turns, &kept, &material.member.first_name, language);
-    let embedding = memory.embedder.passage(&summary.text).await?;
+    let mut spoken = material.turns.clone();
+    for turn in &mut spoken {
+        turn.text = turn.text.replace(extract::HEALTH_MASK, " ");
+    }
+    let summary = summary::summarise(&spoken, &drafts, &material.member.first_name, language);
     let rejected = i32::try_from(rejected.len()).unwrap_or(i32::MAX);
-    Ok(Digest {
-        drafts: kept,
+    Digest {
+        drafts,
         rejected,
         summary,
         sentiment,
         sentiment_score,
-        embedding,
-    })
+        embedding: None,
+    }
+}
+
+/// Masks health in every turn; true when there was any.
+fn mask_turns(turns: &mut [Turn], language: Language) -> bool {
+    let mut any = false;
+    for turn in turns {
+        let masked = mask_health(&turn.text, language);
+        if masked.spans > 0 {
+            turn.text = masked.text;
+            any = true;
+        }
+    }
+    any
 }
 
 /// Writes everything in one transaction. The session's row is locked, so two workers never both write it; when
@@ -210,18 +305,15 @@ async fn store(
     let (gym, id) = (material.session.gym_id, &material.session.session_id);
     let mut tx = memory.db.begin(scope).await?;
     let current = session::find_for_update(&mut tx, gym, id).await?;
-    let Some(current) = current.filter(|s| s.state == SessionState::Closing) else {
+    if current.is_none_or(|s| s.state != SessionState::Closing) {
         return Ok(());
-    };
+    }
     let turns = event::list_transcript(&mut tx, gym, id).await?.len();
     let consents = consent::in_force(&mut tx, gym, material.member.id).await?;
-    if turns != material.turns.len() || consents != material.consents {
+    if turns != material.stored_turns || consents != material.consents {
         return Err(MemoryError::Changed);
     }
-    let mut notes = Vec::new();
-    if current.withheld_health_spans > 0 {
-        notes.push(note::HEALTH_WITHHELD.to_owned());
-    }
+    let mut notes: Vec<String> = material.notes.iter().map(|&n| n.to_owned()).collect();
     let (state, reason, rejected) = match plan {
         Plan::Nothing(reason) => {
             jarvis_db::queries::summary::erase_ours(&mut tx, gym, id).await?;
@@ -264,6 +356,7 @@ async fn write_digest(
             rejected += 1;
         }
     }
+    retire_unsaid(tx, material, &digest.drafts).await?;
     let model = memory.embedder.model().filter(|_| digest.embedding.is_some());
     if model.is_none() {
         notes.push(note::EMBEDDING_UNAVAILABLE.to_owned());
@@ -289,6 +382,26 @@ async fn write_digest(
     Ok(rejected)
 }
 
+/// Retires what an earlier try read out of this session and this one does not: a late turn corrected it. Facts of
+/// other writers, who cite no event, and facts that were confirmed since stay.
+async fn retire_unsaid(
+    tx: &mut ScopedTx,
+    material: &Material,
+    drafts: &[FactDraft],
+) -> Result<(), MemoryError> {
+    let (gym, session) = (material.session.gym_id, &material.session.session_id);
+    for fact in fact::list_of_session(tx, gym, session).await? {
+        let ours = fact.is_active && fact.source_event_id.is_some() && fact.times_confirmed == 0;
+        let said = drafts
+            .iter()
+            .any(|d| d.category == fact.category && d.fact_key == fact.fact_key);
+        if ours && !said {
+            fact::retire(tx, gym, fact.id, Some(session)).await?;
+        }
+    }
+    Ok(())
+}
+
 /// Stores, or retires, one fact. False when a guard of the database refused it; the others are not touched,
 /// since each fact has its own savepoint.
 async fn write_fact(
@@ -310,20 +423,36 @@ async fn write_fact(
         return Ok(true);
     }
     let event = material.turns.get(draft.turn).and_then(|t| t.event_id);
+    let value = stored_value(draft);
     let new = NewFact {
         id: FactId::new(now),
         member: material.member.id,
         category: draft.category,
         fact_key: &draft.fact_key,
-        fact_value: &draft.fact_value,
+        fact_value: &value,
         confidence: draft.confidence,
         session,
         event,
         quote: &draft.source_quote,
     };
     match fact::upsert_in_savepoint(tx, gym, &new).await {
-        Ok(stored) => Ok(stored.is_active && stored.fact_value == draft.fact_value),
+        Ok(stored) => Ok(stored.is_active && stored.fact_value == value),
+        // The consent was withdrawn while we worked; the next try sees it.
+        Err(DbError::Refused { code, .. }) if code == "JC001" => Err(MemoryError::Changed),
         Err(DbError::Refused { .. } | DbError::Invalid { .. }) => Ok(false),
         Err(error) => Err(error.into()),
     }
+}
+
+/// A fact about health outside of the category of injuries says so, so that the policies of the database treat it
+/// as one.
+fn stored_value(draft: &FactDraft) -> serde_json::Value {
+    let mut value = draft.fact_value.clone();
+    let fields = value
+        .as_object_mut()
+        .filter(|_| draft.health && draft.category != Category::Injury);
+    if let Some(fields) = fields {
+        fields.insert("sensitivity".to_owned(), "health".into());
+    }
+    value
 }

@@ -2,7 +2,7 @@
 
 use crate::extract::mask_health;
 use crate::{Memory, MemoryError};
-use jarvis_core::{ConsentSet, ErrorCode, Language, MemberId, Purpose, Scope, SessionId};
+use jarvis_core::{ConsentSet, ErrorCode, Language, MemberId, Purpose, Scope, SessionId, SessionState};
 use jarvis_db::queries::summary::{self, Match};
 use jarvis_db::queries::{consent, member, session};
 
@@ -36,6 +36,12 @@ pub enum RecallMethod {
     FullText,
 }
 
+impl RecallMethod {
+    fn of(vector: bool) -> Self {
+        if vector { Self::Embedding } else { Self::FullText }
+    }
+}
+
 /// Ranked memories of one member.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct Recalled {
@@ -58,6 +64,12 @@ pub async fn recall(
     let found = member::find(&mut tx, member).await?;
     let found = found.ok_or_else(|| MemoryError::refused(ErrorCode::MemberNotFound))?;
     let consents = consent::in_force(&mut tx, found.gym_id, member).await?;
+    if !consents.allows(Purpose::Memory) {
+        return Ok(Recalled {
+            method: RecallMethod::of(vector.is_some()),
+            memories: Vec::new(),
+        });
+    }
     let mut recalled = match vector {
         Some(vector) => Recalled {
             method: RecallMethod::Embedding,
@@ -97,6 +109,10 @@ pub async fn recall_in_session(
         .filter(|s| s.kiosk_id == Some(kiosk.kiosk))
         .ok_or_else(|| MemoryError::refused(ErrorCode::SessionNotFound))?;
     tx.commit().await?;
+    // A kiosk knows the member in front of it, not everybody it ever served.
+    if session.state != SessionState::Open {
+        return Err(MemoryError::refused(ErrorCode::SessionClosed));
+    }
     recall(memory, kiosk.scope(), session.member_id, query).await
 }
 

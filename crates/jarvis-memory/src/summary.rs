@@ -40,7 +40,11 @@ pub fn summarise(
     let intro = intro(member_first_name, french);
     let room = LONGEST_SUMMARY.saturating_sub(length(&intro));
     let mut chosen = fit(&quotes, room);
-    fill(&mut chosen, &informative(turns), room);
+    fill(&mut chosen, &informative(turns, 2), room);
+    if chosen.is_empty() {
+        // "Bonjour" alone was said, and is all there is to say.
+        fill(&mut chosen, &informative(turns, 0), room);
+    }
     let key_topics = topics(&ordered, french);
     if chosen.is_empty() {
         return Summary {
@@ -134,8 +138,8 @@ fn shorten(text: &str, most: usize) -> String {
     format!("{}…", cut[..end].trim_end())
 }
 
-/// The member's sentences, the most informative first.
-fn informative(turns: &[Turn]) -> Vec<String> {
+/// The member's sentences of at least so many words with more than three letters, the most informative first.
+fn informative(turns: &[Turn], least_words: usize) -> Vec<String> {
     let mut said: Vec<(String, Vec<String>)> = Vec::new();
     for turn in turns.iter().filter(|t| t.speaker == Speaker::Member) {
         let tokens = tokenize(&turn.text);
@@ -149,7 +153,11 @@ fn informative(turns: &[Turn]) -> Vec<String> {
                 .map(|t| t.text.clone())
                 .filter(|w| w.len() > 3)
                 .collect();
-            if let Some(text) = turn.text.get(first.start..last.end).filter(|_| content.len() > 1) {
+            if let Some(text) = turn
+                .text
+                .get(first.start..last.end)
+                .filter(|_| content.len() >= least_words)
+            {
                 said.push((tidy(text), content));
             }
         }

@@ -112,6 +112,8 @@ pub async fn upsert(tx: &mut ScopedTx, gym: GymId, fact: &NewFact<'_>) -> Result
 pub struct FactFilter {
     /// Retired and expired ones too.
     pub include_inactive: bool,
+    /// At most so many beside the injuries, which are always all there; no limit when absent.
+    pub most_others: Option<i64>,
 }
 
 /// The facts of a member, injuries first, then the other categories as the context presents them; within a
@@ -125,19 +127,24 @@ pub async fn list(
 ) -> Result<Vec<Fact>, DbError> {
     sqlx::query_as!(
         Row,
-        r#"select id, category, fact_key, fact_value, confidence::float8 as confidence, source_session_id,
-                  source_event_id, source_quote, verified as "verified!", is_active,
-                  times_confirmed as "times_confirmed!", last_confirmed_at, expires_at,
-                  created_at as "created_at!", updated_at as "updated_at!"
-             from public.member_facts
-            where gym_id = $1 and member_id = $2
-              and ($3 or (is_active and (expires_at is null or expires_at > $4)))
-            order by array_position(array['injury','goal','concern','progress','preference'], category),
-                     confidence desc, updated_at desc, id"#,
+        r#"select id as "id!", category as "category!", fact_key as "fact_key!", fact_value as "fact_value!",
+                  confidence::float8 as confidence, source_session_id, source_event_id, source_quote,
+                  verified as "verified!", is_active, times_confirmed as "times_confirmed!", last_confirmed_at,
+                  expires_at, created_at as "created_at!", updated_at as "updated_at!"
+             from (select f.*, array_position(array['injury','goal','concern','progress','preference'], f.category) as place,
+                          row_number() over (partition by f.category = 'injury'
+                            order by array_position(array['injury','goal','concern','progress','preference'], f.category),
+                                     f.confidence desc, f.updated_at desc, f.id) as number
+                     from public.member_facts f
+                    where f.gym_id = $1 and f.member_id = $2
+                      and ($3 or (f.is_active and (f.expires_at is null or f.expires_at > $4)))) as ranked
+            where category = 'injury' or $5::bigint is null or number <= $5
+            order by place, confidence desc, updated_at desc, id"#,
         gym.as_uuid(),
         member.as_uuid(),
         filter.include_inactive,
         now,
+        filter.most_others,
     )
     .fetch_all(&mut **tx)
     .await?

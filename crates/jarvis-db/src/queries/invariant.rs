@@ -54,7 +54,7 @@ pub async fn waiting_since(
         BrokenSession,
         r#"select s.session_id, coalesce(g.slug, g.id::text) as "gym!"
              from public.conversation_sessions s join public.gyms g on g.id = s.gym_id
-            where s.state = 'closing' and s.ended_at < $1 order by s.started_at"#,
+            where s.state = 'closing' and s.updated_at < $1 order by s.started_at"#,
         since,
     )
     .fetch_all(conn)
@@ -112,7 +112,8 @@ pub async fn facts_without_evidence(conn: &mut PgConnection) -> Result<i64, DbEr
             where f.verified and f.source_event_id is not null and f.source_quote is not null
               and exists (select from public.conversation_events e
                            where e.gym_id = f.gym_id and e.id = f.source_event_id
-                             and (e.event_type <> 'user_transcript' or e.member_id is distinct from f.member_id))"#
+                             and (e.event_type <> 'user_transcript' or e.member_id is distinct from f.member_id
+                                or strpos(jarvis.fold(e.transcript), jarvis.fold(f.source_quote)) = 0))"#
     )
     .fetch_one(conn)
     .await?)

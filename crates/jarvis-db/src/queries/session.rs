@@ -286,23 +286,26 @@ pub async fn count_attempt(
     .await?)
 }
 
-/// Notes why a try failed; `give_up` ends the session as `failed`.
+/// Notes why a try failed; `give_up` ends the session as `failed`. Without effect when turns arrived since, which
+/// count the tries from zero again.
 pub async fn note_failure(
     tx: &mut ScopedTx,
     gym: GymId,
     session: &SessionId,
     error: &str,
+    attempts: i32,
     give_up: Option<&str>,
 ) -> Result<(), DbError> {
     sqlx::query!(
         "update public.conversation_sessions
             set last_error = $3,
-                state = case when $4::text is null then state else 'failed' end,
-                state_reason = coalesce($4, state_reason)
-          where gym_id = $1 and session_id = $2 and state = 'closing'",
+                state = case when $5::text is null then state else 'failed' end,
+                state_reason = coalesce($5, state_reason)
+          where gym_id = $1 and session_id = $2 and state = 'closing' and attempts = $4",
         gym.as_uuid(),
         session.as_str(),
         error,
+        attempts,
         give_up,
     )
     .execute(&mut **tx)
@@ -383,12 +386,14 @@ pub async fn close_orphans(
     )
     .fetch_all(&mut **tx)
     .await?;
-    rows.into_iter()
-        .map(|r| orphan(&r.session_id, r.gym_id))
-        .collect()
+    Ok(rows
+        .into_iter()
+        .filter_map(|r| orphan(&r.session_id, r.gym_id))
+        .collect())
 }
 
-/// The sessions of all gyms that have waited in `closing` since before `since`. Needs the system scope.
+/// The sessions of all gyms that have waited in `closing` since before `since`, by the program's clock or the
+/// database's, since either may have jumped. Needs the system scope.
 pub async fn list_waiting(
     tx: &mut ScopedTx,
     since: DateTime<Utc>,
@@ -396,22 +401,25 @@ pub async fn list_waiting(
 ) -> Result<Vec<Orphan>, DbError> {
     let rows = sqlx::query!(
         "select session_id, gym_id from public.conversation_sessions
-          where state = 'closing' and ended_at < $1 order by ended_at limit $2",
+          where state = 'closing' and least(ended_at, updated_at) < $1 order by ended_at limit $2",
         since,
         limit,
     )
     .fetch_all(&mut **tx)
     .await?;
-    rows.into_iter()
-        .map(|r| orphan(&r.session_id, r.gym_id))
-        .collect()
+    Ok(rows
+        .into_iter()
+        .filter_map(|r| orphan(&r.session_id, r.gym_id))
+        .collect())
 }
 
-fn orphan(session_id: &str, gym_id: Uuid) -> Result<Orphan, DbError> {
-    let session_id = session_id
-        .parse()
-        .map_err(|_| DbError::unknown_word("session_id"))?;
-    Ok(Orphan {
+/// One row that this version cannot read must not keep the others waiting.
+fn orphan(session_id: &str, gym_id: Uuid) -> Option<Orphan> {
+    let parsed = session_id.parse().ok();
+    if parsed.is_none() {
+        tracing::error!(gym = %gym_id, "a session has an id that is none; it is left alone");
+    }
+    parsed.map(|session_id| Orphan {
         session_id,
         gym_id: gym_id.into(),
     })

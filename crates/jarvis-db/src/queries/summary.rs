@@ -247,6 +247,44 @@ pub async fn match_embedding(
         .collect())
 }
 
+/// The summaries of a member nearest in meaning to their last conversation, itself included and first. It needs no
+/// model: the vector is there.
+pub async fn match_last(
+    tx: &mut ScopedTx,
+    gym: GymId,
+    member: MemberId,
+    threshold: f64,
+    count: i32,
+) -> Result<Vec<Match>, DbError> {
+    let rows = sqlx::query!(
+        r#"select id as "id!", session_id as "session_id!", summary_text as "summary_text!", key_topics, sentiment,
+                  similarity as "similarity!", created_at as "created_at!"
+             from public.match_conversation_summaries(
+                    (select v.emb::vector from jarvis.summary_vectors v
+                      where v.gym_id = $1 and v.member_id = $2
+                      order by v.created_at desc, v.summary_id desc limit 1),
+                    $2, $3, $4)"#,
+        gym.as_uuid(),
+        member.as_uuid(),
+        threshold,
+        count,
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|r| Match {
+            id: r.id.into(),
+            session_id: r.session_id,
+            summary_text: r.summary_text,
+            key_topics: r.key_topics.unwrap_or_default(),
+            sentiment: r.sentiment,
+            similarity: r.similarity,
+            created_at: r.created_at,
+        })
+        .collect())
+}
+
 /// The summaries of a member that share words with `query`, best first.
 pub async fn match_words(
     tx: &mut ScopedTx,

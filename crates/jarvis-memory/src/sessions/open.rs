@@ -4,6 +4,7 @@ use super::{KioskIdentity, close};
 use crate::context::{self, Context};
 use crate::{Memory, MemoryError};
 use jarvis_core::{Channel, ConsentSet, EndReason, ErrorCode, Language, Purpose, SessionId};
+use jarvis_db::DbError;
 use jarvis_db::queries::{consent, member, session};
 
 /// Version of the sentence by which the assistant says that it is an AI.
@@ -45,9 +46,22 @@ pub async fn open(memory: &Memory, kiosk: &KioskIdentity, ask: &OpenSession) -> 
         .ok_or_else(|| {
             MemoryError::refused_because(ErrorCode::InvalidRequest, "badge_id: 1 to 128 characters")
         })?;
+    // Two badges at once: whoever comes second ends the other's session, and finds it only at the second look.
+    match try_open(memory, kiosk, ask, &badge).await {
+        Err(MemoryError::Db(DbError::Conflict { .. })) => try_open(memory, kiosk, ask, &badge).await,
+        opened => opened,
+    }
+}
+
+async fn try_open(
+    memory: &Memory,
+    kiosk: &KioskIdentity,
+    ask: &OpenSession,
+    badge: &str,
+) -> Result<Opened, MemoryError> {
     let now = memory.clock.now();
     let mut tx = memory.db.begin(&kiosk.scope()).await?;
-    let member = member::find_by_badge(&mut tx, kiosk.gym, &badge)
+    let member = member::find_by_badge(&mut tx, kiosk.gym, badge)
         .await?
         .filter(|m| m.is_active && m.can_use_jarvis)
         .ok_or_else(|| MemoryError::refused(ErrorCode::BadgeUnknown))?;
@@ -71,9 +85,8 @@ pub async fn open(memory: &Memory, kiosk: &KioskIdentity, ask: &OpenSession) -> 
         started_at: now,
     };
     session::insert(&mut tx, kiosk.gym, &new).await?;
-    let known = context::read(&mut tx, kiosk.gym, &member, &consents, now).await?;
+    let context = context::read(&mut tx, &member, &consents, language, now).await?;
     tx.commit().await?;
-    let context = context::complete(memory, kiosk.scope(), &member, &consents, language, known).await?;
     Ok(Opened {
         session_id,
         member,

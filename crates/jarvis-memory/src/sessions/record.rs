@@ -10,6 +10,7 @@ use jarvis_db::queries::session::Session;
 use jarvis_db::queries::{consent, session};
 use serde_json::Value;
 use std::collections::HashSet;
+use std::sync::Arc;
 
 /// A kiosk may buffer events while its network is down, for this long before its session started by our clock.
 const EARLIEST_BEFORE_START: TimeDelta = TimeDelta::hours(24);
@@ -72,22 +73,75 @@ pub async fn record(
         let detail = format!("1 to {MAX_EVENTS} events in one request");
         return Err(MemoryError::refused_because(ErrorCode::InvalidRequest, detail));
     }
+    let submitted = Arc::new(submitted);
+    for _ in 0..ATTEMPTS {
+        let batch = prepare(memory, kiosk, id, Arc::clone(&submitted)).await?;
+        if let Some(recorded) = store(memory, kiosk, id, batch).await? {
+            return Ok(recorded);
+        }
+    }
+    Err(MemoryError::Changed)
+}
+
+/// Tries until the consents stand still between reading and storing.
+const ATTEMPTS: u8 = 3;
+
+/// Checks and masks the events, before anything is locked: a large batch takes seconds of computing.
+async fn prepare(
+    memory: &Memory,
+    kiosk: &KioskIdentity,
+    id: &SessionId,
+    submitted: Arc<Vec<Submitted>>,
+) -> Result<Batch, MemoryError> {
     let now = memory.clock.now();
+    let mut tx = memory.db.begin(&kiosk.scope()).await?;
+    let session = session::find(&mut tx, id)
+        .await?
+        .filter(|s| s.kiosk_id == Some(kiosk.kiosk))
+        .ok_or_else(|| MemoryError::refused(ErrorCode::SessionNotFound))?;
+    let consents = consent::in_force(&mut tx, kiosk.gym, session.member_id).await?;
+    tx.commit().await?;
+    let mut batch = Batch {
+        session,
+        consents,
+        now,
+        rows: Vec::new(),
+        recorded: Recorded::default(),
+    };
+    tokio::task::spawn_blocking(move || {
+        for (index, item) in submitted.iter().enumerate() {
+            batch.add(index, item.clone());
+        }
+        batch
+    })
+    .await
+    .map_err(|_| MemoryError::Bug("masking events panicked"))
+}
+
+/// Stores a batch in one transaction. `None` when the consents changed since it was prepared.
+async fn store(
+    memory: &Memory,
+    kiosk: &KioskIdentity,
+    id: &SessionId,
+    batch: Batch,
+) -> Result<Option<Recorded>, MemoryError> {
+    let Batch {
+        consents,
+        now,
+        rows,
+        mut recorded,
+        ..
+    } = batch;
     let mut tx = memory.db.begin(&kiosk.scope()).await?;
     let session = own_session(&mut tx, kiosk, id).await?;
     if is_sealed(&session, now) {
         return Err(MemoryError::refused(ErrorCode::SessionClosed));
     }
-    let consents = consent::in_force(&mut tx, kiosk.gym, session.member_id).await?;
-    let mut batch = Batch::new(&session, &consents, now);
-    for (index, item) in submitted.into_iter().enumerate() {
-        batch.add(index, item);
+    if consent::in_force(&mut tx, kiosk.gym, session.member_id).await? != consents {
+        return Ok(None);
     }
-    let Batch {
-        rows, mut recorded, ..
-    } = batch;
     if rows.is_empty() {
-        return Ok(recorded);
+        return Ok(Some(recorded));
     }
     let new = event::insert_many(&mut tx, kiosk.gym, id, session.member_id, &rows, now).await?;
     if !new.is_empty() {
@@ -100,34 +154,28 @@ pub async fn record(
     tx.commit().await?;
     let new: HashSet<EventId> = new.into_iter().collect();
     for accepted in &mut recorded.accepted {
-        accepted.duplicate = !accepted.id.is_some_and(|id| new.contains(&id));
-        if accepted.duplicate {
-            accepted.id = None;
-        }
+        accepted.id = accepted.id.filter(|id| new.contains(id));
+        accepted.duplicate = accepted.id.is_none();
     }
-    Ok(recorded)
+    Ok(Some(recorded))
 }
 
-struct Batch<'a> {
-    session: &'a Session,
-    consents: &'a ConsentSet,
+/// Events on their way to the database.
+struct Batch {
+    session: Session,
+    consents: ConsentSet,
     now: DateTime<Utc>,
     rows: Vec<EventRow>,
     recorded: Recorded,
 }
 
-impl<'a> Batch<'a> {
-    fn new(session: &'a Session, consents: &'a ConsentSet, now: DateTime<Utc>) -> Self {
-        Self {
-            session,
-            consents,
-            now,
-            rows: Vec::new(),
-            recorded: Recorded::default(),
-        }
-    }
-
+impl Batch {
     fn add(&mut self, index: usize, item: Submitted) {
+        // An empty id identifies nothing.
+        let item = item.map(|mut event| {
+            event.provider_event_id = event.provider_event_id.filter(|id| !id.is_empty());
+            event
+        });
         let checked = item.and_then(|event| check(&event).map(|()| event).map_err(str::to_owned));
         let mut event = match checked {
             Ok(event) => event,
@@ -136,8 +184,6 @@ impl<'a> Batch<'a> {
                 return;
             }
         };
-        // An empty id identifies nothing.
-        event.provider_event_id = event.provider_event_id.filter(|id| !id.is_empty());
         self.withhold(&mut event);
         let (timestamp, timestamp_adjusted) = self.time_of(&event);
         let id = EventId::new(self.now);
@@ -152,18 +198,16 @@ impl<'a> Batch<'a> {
     }
 
     fn time_of(&self, event: &NewEvent) -> (DateTime<Utc>, bool) {
-        match event.timestamp {
-            None => (self.now, false),
-            Some(at) => {
-                let possible =
-                    self.session.started_at - EARLIEST_BEFORE_START <= at && at <= self.now + LATEST_AHEAD;
-                if possible { (at, false) } else { (self.now, true) }
-            }
-        }
+        let Some(at) = event.timestamp else {
+            return (self.now, false);
+        };
+        let possible = self.session.started_at - EARLIEST_BEFORE_START <= at && at <= self.now + LATEST_AHEAD;
+        if possible { (at, false) } else { (self.now, true) }
     }
 
     /// Takes out what may not be stored. The database drops text without `memory` again, should the consent be
-    /// withdrawn in the same instant.
+    /// withdrawn in the same instant. What a tool was told or answered can spell health in more ways than words
+    /// can be recognised in, so without `health_memory` none of it is kept.
     fn withhold(&mut self, event: &mut NewEvent) {
         if !self.consents.allows(Purpose::Memory) {
             event.transcript = None;
@@ -171,15 +215,15 @@ impl<'a> Batch<'a> {
             event.tool_result = None;
         } else if !self.consents.allows(Purpose::HealthMemory) {
             let language = self.session.language;
-            let mut spans = 0;
-            if let Some(text) = &mut event.transcript {
-                spans += mask_text(text, language);
-            }
-            for value in [&mut event.tool_args, &mut event.tool_result]
+            let mut spans = event
+                .transcript
+                .as_mut()
+                .map_or(0, |text| mask_text(text, language));
+            for value in [event.tool_args.take(), event.tool_result.take()]
                 .into_iter()
                 .flatten()
             {
-                spans += mask_json(value, language);
+                spans += mask_health(&value.to_string(), language).spans;
             }
             self.recorded.withheld_health_spans += spans;
         }
@@ -194,41 +238,28 @@ fn mask_text(text: &mut String, language: Language) -> usize {
     masked.spans
 }
 
-/// Masks every text inside a JSON value, keys included: a tool may be called with `{"knee": "hurts"}`.
-fn mask_json(value: &mut Value, language: Language) -> usize {
-    match value {
-        Value::String(text) => mask_text(text, language),
-        Value::Array(items) => items.iter_mut().map(|item| mask_json(item, language)).sum(),
-        Value::Object(fields) => {
-            // A key and its value can tell together what neither tells alone.
-            let whole = mask_health(&Value::Object(fields.clone()).to_string(), language);
-            if whole.spans > 0 {
-                fields.clear();
-                fields.insert("withheld".to_owned(), Value::String("health".to_owned()));
-            }
-            whole.spans
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
-    }
+/// Whether a text is an identifier, in which nobody can say anything.
+fn is_name(text: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "_.:/-".contains(c);
+    (1..=MAX_NAME_CHARS).contains(&text.len()) && text.chars().all(allowed)
 }
 
 fn check(event: &NewEvent) -> Result<(), &'static str> {
-    let too_long = |text: &Option<String>, max: usize| text.as_ref().is_some_and(|t| t.chars().count() > max);
-    let has_nul = |text: &Option<String>| text.as_ref().is_some_and(|t| t.contains('\0'));
-    if too_long(&event.transcript, NewEvent::MAX_TRANSCRIPT_CHARS) {
+    if event
+        .transcript
+        .as_ref()
+        .is_some_and(|t| t.chars().count() > NewEvent::MAX_TRANSCRIPT_CHARS)
+    {
         return Err("transcript: at most 20000 characters");
     }
-    if too_long(&event.tool_name, MAX_NAME_CHARS) {
-        return Err("tool_name: at most 256 characters");
+    if event.transcript.as_ref().is_some_and(|t| t.contains('\0')) {
+        return Err("transcript: no NUL character");
     }
-    if too_long(&event.provider_event_id, MAX_NAME_CHARS) {
-        return Err("provider_event_id: at most 256 characters");
+    if !event.tool_name.as_deref().is_none_or(is_name) {
+        return Err("tool_name: 1 to 256 of A-Z a-z 0-9 _ . : / -");
     }
-    if [&event.transcript, &event.tool_name, &event.provider_event_id]
-        .into_iter()
-        .any(has_nul)
-    {
-        return Err("text must not contain the NUL character");
+    if !event.provider_event_id.as_deref().is_none_or(is_name) {
+        return Err("provider_event_id: 1 to 256 of A-Z a-z 0-9 _ . : / -");
     }
     if event.confidence_score.is_some_and(|c| !(0.0..=1.0).contains(&c)) {
         return Err("confidence_score: 0 to 1");

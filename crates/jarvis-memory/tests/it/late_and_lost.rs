@@ -236,3 +236,93 @@ async fn a_session_that_cannot_be_processed_fails_visibly_and_can_be_tried_again
         (SessionState::Processed, None)
     );
 }
+
+#[tokio::test]
+async fn a_late_correction_replaces_what_it_corrects() {
+    let stage = Stage::new().await;
+    let gym = stage.gym("lyon").await;
+    stage.member(&gym, "BADGE_001", EVERYTHING).await;
+    let session = stage.talk(&gym, "BADGE_001", &["J'ai mal au genou droit"]).await;
+    let late = vec![Ok(said("Non pardon, c'est le genou gauche", 1))];
+    sessions::record(&stage.memory, &gym.kiosk, &session, late)
+        .await
+        .unwrap();
+    process::process_session(&stage.memory, gym.id, &session)
+        .await
+        .unwrap();
+    let keys: Vec<(String,)> = sqlx::query_as("select fact_key from public.member_facts where is_active")
+        .fetch_all(stage.test.admin_pool())
+        .await
+        .unwrap();
+    assert_eq!(keys, [("knee_left_pain".to_owned(),)]);
+}
+
+#[tokio::test]
+async fn a_session_whose_tries_never_end_fails_visibly() {
+    let stage = Stage::new().await;
+    let gym = stage.gym("lyon").await;
+    stage.member(&gym, "BADGE_001", EVERYTHING).await;
+    let session = stage.open(&gym, "BADGE_001").await.session_id;
+    stage.say(&gym, &session, &["Je veux perdre cinq kilos"]).await;
+    sessions::close(&stage.memory, &gym.kiosk, &session, None)
+        .await
+        .unwrap();
+    // As kills and time-outs leave it: tries were counted, none said anything.
+    sqlx::query("update public.conversation_sessions set attempts = $1")
+        .bind(process::MAX_ATTEMPTS)
+        .execute(stage.test.admin_pool())
+        .await
+        .unwrap();
+    process::process_session(&stage.memory, gym.id, &session)
+        .await
+        .unwrap();
+    let scope = Scope::gym(gym.id, Actor::Server);
+    let detail = sessions::get(&stage.memory, &scope, &session).await.unwrap();
+    assert_eq!(detail.session.state, SessionState::Failed);
+    assert_eq!(
+        detail.session.last_error.as_deref(),
+        Some("no try came to its end")
+    );
+}
+
+#[tokio::test]
+async fn the_shortest_conversation_is_memory_too() {
+    let stage = Stage::with(crate::stage::embedder()).await;
+    let gym = stage.gym("lyon").await;
+    stage.member(&gym, "BADGE_001", EVERYTHING).await;
+    for word in ["Bonjour", "Oui merci", "Non", "42"] {
+        let session = stage.talk(&gym, "BADGE_001", &[word]).await;
+        let scope = Scope::gym(gym.id, Actor::Server);
+        let detail = sessions::get(&stage.memory, &scope, &session).await.unwrap();
+        let summary = detail.summary.unwrap();
+        assert!(summary.summary_text.contains(word), "{}", summary.summary_text);
+        if stage.memory.embedder.model().is_some() {
+            assert_eq!(summary.embedding_dimensions, Some(1536), "{word}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_kiosk_recalls_only_for_the_member_in_front_of_it() {
+    use jarvis_memory::recall::{DEFAULT_THRESHOLD, RecallQuery, recall_in_session};
+    let stage = Stage::new().await;
+    let gym = stage.gym("lyon").await;
+    stage.member(&gym, "BADGE_001", EVERYTHING).await;
+    let ended = stage
+        .talk(&gym, "BADGE_001", &["Je veux perdre cinq kilos"])
+        .await;
+    let open = stage.open(&gym, "BADGE_001").await.session_id;
+    let query = RecallQuery {
+        text: "kilos".to_owned(),
+        k: 3,
+        threshold: DEFAULT_THRESHOLD,
+    };
+    let recalled = recall_in_session(&stage.memory, &gym.kiosk, &open, &query)
+        .await
+        .unwrap();
+    assert_eq!(recalled.memories.len(), 1);
+    let error = recall_in_session(&stage.memory, &gym.kiosk, &ended, &query)
+        .await
+        .unwrap_err();
+    assert_eq!(error.code(), ErrorCode::SessionClosed);
+}

@@ -117,3 +117,62 @@ async fn health_in_a_tool_call_is_withheld_too() {
     assert_eq!(recorded.withheld_health_spans, 1);
     assert!(!everything_stored(&stage).await.contains("genou"));
 }
+
+#[tokio::test]
+async fn health_said_before_the_consent_was_withdrawn_is_not_made_into_memory() {
+    let stage = Stage::with(embedder()).await;
+    let gym = stage.gym("lyon").await;
+    let member = stage.member(&gym, "BADGE_001", EVERYTHING).await;
+    let session = stage.open(&gym, "BADGE_001").await.session_id;
+    stage.say(&gym, &session, &[KNEE, GOAL]).await;
+    stage
+        .test
+        .seed_consent(gym.id, member, Purpose::HealthMemory, false)
+        .await;
+    stage.end(&gym, &session).await;
+
+    let scope = Scope::gym(gym.id, Actor::Server);
+    let detail = sessions::get(&stage.memory, &scope, &session).await.unwrap();
+    assert_eq!(
+        detail.session.notes.first().map(String::as_str),
+        Some("health_withheld")
+    );
+    let summary = detail.summary.unwrap().summary_text;
+    assert!(
+        !summary.contains("genou") && !summary.contains("santé"),
+        "{summary}"
+    );
+    assert!(detail.facts.iter().all(|f| f.category == Category::Goal));
+}
+
+#[tokio::test]
+async fn what_a_tool_was_told_is_not_kept_without_health_memory_however_it_is_spelt() {
+    let stage = Stage::new().await;
+    let gym = stage.gym("lyon").await;
+    stage.member(&gym, "BADGE_001", &[Purpose::Memory]).await;
+    let session = stage.open(&gym, "BADGE_001").await.session_id;
+    let mut event = crate::stage::said("", 0);
+    event.event_type = jarvis_core::EventType::ToolCall;
+    event.transcript = None;
+    event.tool_args = Some(serde_json::json!({"bodyPart": "KneeRight", "isPainful": true}));
+    sessions::record(&stage.memory, &gym.kiosk, &session, vec![Ok(event)])
+        .await
+        .unwrap();
+    assert!(!everything_stored(&stage).await.contains("kneeright"));
+}
+
+#[tokio::test]
+async fn names_and_ids_are_no_place_to_say_something() {
+    let stage = Stage::new().await;
+    let gym = stage.gym("lyon").await;
+    stage.member(&gym, "BADGE_001", &[]).await;
+    let session = stage.open(&gym, "BADGE_001").await.session_id;
+    let mut tool = crate::stage::said("", 0);
+    tool.tool_name = Some("mal au genou".to_owned());
+    let mut id = crate::stage::said("", 1);
+    id.provider_event_id = Some("enceinte de trois mois".to_owned());
+    let recorded = sessions::record(&stage.memory, &gym.kiosk, &session, vec![Ok(tool), Ok(id)])
+        .await
+        .unwrap();
+    assert_eq!((recorded.accepted.len(), recorded.rejected.len()), (0, 2));
+}
