@@ -53,7 +53,9 @@ impl Server<'_> {
     /// Makes the data directory aside and moves it into place, so that one made halfway is never used.
     async fn initialise(&self, cluster: &Path, password: &SecretString) -> Result<(), EmbeddedError> {
         let home = self.folder.home();
-        let aside = home.join("unfinished");
+        remove_unfinished(&home);
+        // An initdb that a killed process left behind may still write into its own folder.
+        let aside = home.join(format!("{UNFINISHED}{}", std::process::id()));
         if aside.exists() {
             fs::remove_dir_all(&aside).map_err(EmbeddedError::not_writable(&aside))?;
         }
@@ -370,4 +372,18 @@ impl Log {
 fn last_lines(text: &str, count: usize) -> String {
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     lines[lines.len().saturating_sub(count)..].join("\n")
+}
+
+/// Where data directories are made, with the process that makes them.
+const UNFINISHED: &str = "unfinished-";
+
+/// Removes what earlier processes left half made, as far as it can be removed: an initdb may still be at it, and
+/// the next start tries again.
+fn remove_unfinished(home: &Path) {
+    let entries = fs::read_dir(home).into_iter().flatten().flatten();
+    for entry in entries.filter(|e| e.file_name().to_string_lossy().starts_with(UNFINISHED)) {
+        if let Err(error) = fs::remove_dir_all(entry.path()) {
+            tracing::warn!(path = %entry.path().display(), %error, "cannot remove a half-made data directory yet");
+        }
+    }
 }
