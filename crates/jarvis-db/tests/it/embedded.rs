@@ -229,7 +229,7 @@ async fn a_lock_left_by_a_process_that_is_gone_or_a_stranger_now_is_no_obstacle(
 #[tokio::test]
 async fn a_data_directory_made_halfway_is_made_again() {
     let data = Data::new();
-    let unfinished = data.0.join("data/postgres/unfinished");
+    let unfinished = data.0.join("data/postgres/unfinished-1");
     fs::create_dir_all(&unfinished).unwrap();
     fs::write(unfinished.join("PG_VERSION"), "18\n").unwrap();
     let home = unfinished.parent().unwrap();
