@@ -1,7 +1,7 @@
 //! The command line, as `--help` teaches it.
 
 use crate::commands;
-use crate::failure::Done;
+use crate::failure::{self, Done};
 use crate::global::Global;
 use crate::output::Output;
 use clap::{Parser, Subcommand};
@@ -78,12 +78,32 @@ impl Command {
     pub fn serves(&self) -> bool {
         matches!(self, Self::Up(_) | Self::Serve(_) | Self::Worker(_))
     }
+
+    /// Whether the command acts as the owner of the database, not as the server.
+    fn needs_owner(&self) -> bool {
+        use commands::{gym, user};
+        match self {
+            Self::Migration(_) | Self::Db(_) | Self::Doctor(_) => true,
+            Self::Gym(c) => matches!(c, gym::Command::Add { .. }),
+            Self::User(c) => matches!(c, user::Command::Add { .. }),
+            _ => false,
+        }
+    }
 }
 
 /// Runs the command that was given.
 pub async fn run(cli: Cli, out: Output) -> anyhow::Result<Done> {
-    let global = &cli.global;
-    match cli.command {
+    let needs_owner = cli.command.needs_owner();
+    let done = run_command(&cli.global, cli.command, out).await;
+    if needs_owner {
+        done.map_err(failure::needs_owner)
+    } else {
+        done
+    }
+}
+
+async fn run_command(global: &Global, command: Command, out: Output) -> anyhow::Result<Done> {
+    match command {
         Command::Up(a) => commands::up::run(global, out, a).await,
         Command::Serve(a) => commands::serve::run(global, out, a).await,
         Command::Worker(a) => commands::worker::run(global, out, a).await,

@@ -3,7 +3,8 @@
 use crate::failure::{WithHint, WrongUse};
 use crate::global::Global;
 use jarvis_core::{Actor, GymId, MemberId, Scope};
-use jarvis_db::{ConnectSettings, Db, embedded, provision};
+use jarvis_db::queries::gym::Gym;
+use jarvis_db::{ConnectSettings, Db, DbError, embedded};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{Connection as _, PgConnection};
 use std::path::PathBuf;
@@ -78,7 +79,14 @@ pub async fn db(urls: &Urls) -> anyhow::Result<Db> {
 /// One connection of the owner.
 pub async fn admin(urls: &Urls) -> anyhow::Result<PgConnection> {
     let connection = PgConnection::connect(urls.admin.expose_secret()).await;
-    Ok(connection.map_err(jarvis_db::DbError::from)?)
+    connection.map_err(|error| match DbError::from(error) {
+        DbError::Denied { reason } => WithHint {
+            problem: format!("PostgreSQL refuses the login: {reason}"),
+            hint: "check the user name and the password in the database URL".to_owned(),
+        }
+        .into(),
+        other => other.into(),
+    })
 }
 
 /// An operator working for one gym.
@@ -95,15 +103,11 @@ pub struct GymDesk {
 pub async fn desk(global: &Global, gym: Option<&str>) -> anyhow::Result<GymDesk> {
     let urls = urls(global)?;
     let db = db(&urls).await?;
+    let gyms = jarvis_db::queries::gym::list(&mut db.begin(&Scope::System).await?).await?;
     let gym = match gym {
-        Some(name) => {
-            let mut connection = admin(&urls).await?;
-            provision::find_gym(&mut connection, name)
-                .await?
-                .ok_or_else(|| WrongUse(format!("there is no gym `{name}`; see `jarvis gym list`")))?
-        }
-        None => only_gym(&db).await?,
-    };
+        Some(name) => named_gym(&gyms, name),
+        None => only_gym(&gyms),
+    }?;
     Ok(GymDesk {
         db,
         gym,
@@ -111,15 +115,28 @@ pub async fn desk(global: &Global, gym: Option<&str>) -> anyhow::Result<GymDesk>
     })
 }
 
-async fn only_gym(db: &Db) -> anyhow::Result<GymId> {
-    let mut tx = db.begin(&Scope::System).await?;
-    let gyms = jarvis_db::queries::gym::list(&mut tx).await?;
-    match gyms.as_slice() {
+fn named_gym(gyms: &[Gym], slug_or_id: &str) -> Result<GymId, WrongUse> {
+    let by_slug = gyms.iter().find(|g| g.slug == slug_or_id);
+    let found = by_slug.or_else(|| {
+        let id: GymId = slug_or_id.parse().ok()?;
+        gyms.iter().find(|g| g.id == id)
+    });
+    let missing = || WrongUse(format!("there is no gym `{slug_or_id}`; see `jarvis gym list`"));
+    Ok(found.ok_or_else(missing)?.id)
+}
+
+fn only_gym(gyms: &[Gym]) -> Result<GymId, WrongUse> {
+    match gyms {
         [gym] => Ok(gym.id),
-        [] => Err(WrongUse("there is no gym yet; make one with `jarvis gym add`".to_owned()).into()),
+        [] => Err(WrongUse(
+            "there is no gym yet; make one with `jarvis gym add`".to_owned(),
+        )),
         several => {
             let names: Vec<_> = several.iter().map(|g| g.slug.as_str()).collect();
-            Err(WrongUse(format!("say which gym: --gym {}", names.join(" | --gym "))).into())
+            Err(WrongUse(format!(
+                "say which gym: --gym {}",
+                names.join(" | --gym ")
+            )))
         }
     }
 }
@@ -128,9 +145,14 @@ async fn only_gym(db: &Db) -> anyhow::Result<GymId> {
 pub async fn find_member(desk: &GymDesk, id_or_badge: &str) -> anyhow::Result<MemberId> {
     use jarvis_db::queries::member;
     let mut tx = desk.db.begin(&desk.scope).await?;
-    let found = match id_or_badge.parse() {
+    let by_id = match id_or_badge.parse() {
         Ok(id) => member::find(&mut tx, id).await?,
-        Err(_) => member::find_by_badge(&mut tx, desk.gym, id_or_badge).await?,
+        Err(_) => None,
+    };
+    // A badge may look like an id.
+    let found = match by_id {
+        Some(member) => Some(member),
+        None => member::find_by_badge(&mut tx, desk.gym, id_or_badge).await?,
     };
     let found = found.ok_or_else(|| {
         WrongUse(format!(

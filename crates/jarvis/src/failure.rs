@@ -48,6 +48,26 @@ pub struct WithHint {
     pub hint: String,
 }
 
+/// Says who could have done what was refused, for commands that only the owner of the database can carry out.
+pub fn needs_owner(error: anyhow::Error) -> anyhow::Error {
+    let denied = match error.downcast_ref::<MigrationError>() {
+        Some(MigrationError::Database(e)) => matches!(e, DbError::Denied { .. }),
+        Some(MigrationError::Failed { message, .. }) => message.contains("42501"),
+        Some(_) => false,
+        None => matches!(error.downcast_ref(), Some(DbError::Denied { .. })),
+    };
+    if !denied {
+        return error;
+    }
+    WithHint {
+        problem: error.to_string(),
+        hint: "this is for the owner of the database: set JARVIS_ADMIN_DATABASE_URL to the login that ran \
+               `jarvis migration up`"
+            .to_owned(),
+    }
+    .into()
+}
+
 /// Tells what went wrong, once, with its causes and the way out.
 pub fn report(output: Output, error: &anyhow::Error) -> ExitCode {
     let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
@@ -58,6 +78,7 @@ pub fn report(output: Output, error: &anyhow::Error) -> ExitCode {
             MigrationError::ForeignSchema { .. }
                 | MigrationError::UnknownVersions { .. }
                 | MigrationError::DataLoss { .. }
+                | MigrationError::BadSource(_)
         )
     });
     let refused = refused || matches!(error.downcast_ref(), Some(MemoryError::Refused { .. }));
