@@ -4,12 +4,14 @@ use crate::connection;
 use crate::failure::{Done, WrongUse};
 use crate::global::Global;
 use crate::output::{Output, table};
+use anyhow::Context as _;
 use jarvis_api::password;
 use jarvis_core::{Clock as _, Scope, SystemClock, UserId};
 use jarvis_db::provision;
 use jarvis_db::queries::account::{self, Account};
 use rand::distr::{Alphanumeric, SampleString as _};
 use secrecy::{ExposeSecret as _, SecretString};
+use std::env::VarError;
 
 /// People who sign in.
 #[derive(Debug, clap::Subcommand)]
@@ -17,7 +19,7 @@ pub enum Command {
     /// Create an account, or give an existing one these rights and a new password
     #[command(after_help = "\
 Roles: super_admin (all gyms), gym_manager, gym_staff.
-The password is read from JARVIS_USER_PASSWORD; without it one is made and printed once.
+The password is read from JARVIS_USER_PASSWORD, or with --password-stdin; without either one is made and printed once.
 Example:
   jarvis user add claire@example.org --role gym_manager --gym lyon --gym paris")]
     Add {
@@ -32,9 +34,9 @@ Example:
         /// Full name
         #[arg(long)]
         name: Option<String>,
-        /// Their password
-        #[arg(long, env = "JARVIS_USER_PASSWORD", hide_env_values = true, hide = true)]
-        password: Option<SecretString>,
+        /// Read their password from standard input
+        #[arg(long)]
+        password_stdin: bool,
     },
     /// List accounts
     List,
@@ -52,8 +54,9 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
             role,
             gym,
             name,
-            password,
+            password_stdin,
         } => {
+            let password = given_password(password_stdin)?;
             let made = password.is_none();
             let password = password.unwrap_or_else(new_password);
             let account = new_account(&urls, email, role, &gym, name).await?;
@@ -87,6 +90,21 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
         }
     }
     Ok(Done::Ok)
+}
+
+/// A command line is seen by everybody on the machine, so that a password never stands there.
+fn given_password(stdin: bool) -> anyhow::Result<Option<SecretString>> {
+    if stdin {
+        let text = std::io::read_to_string(std::io::stdin()).context("cannot read the password")?;
+        let text = text.strip_suffix('\n').unwrap_or(&text);
+        let text = text.strip_suffix('\r').unwrap_or(text);
+        return Ok(Some(text.into()));
+    }
+    match std::env::var("JARVIS_USER_PASSWORD") {
+        Ok(text) => Ok(Some(text.into())),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => Err(WrongUse("JARVIS_USER_PASSWORD is no text".to_owned()).into()),
+    }
 }
 
 /// A password nobody chose.
