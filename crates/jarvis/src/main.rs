@@ -6,6 +6,7 @@ mod connection;
 mod failure;
 mod global;
 mod output;
+mod private_file;
 mod serving;
 mod signing;
 mod wiring;

@@ -1,11 +1,10 @@
 //! The key that signs access tokens.
 
-use crate::wiring;
+use crate::{private_file, wiring};
 use anyhow::Context as _;
 use jarvis_api::Tokens;
 use secrecy::{ExposeSecret as _, SecretString};
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// Where the key is when nothing else is said.
@@ -13,30 +12,42 @@ pub fn default_path(data_dir: &Path) -> PathBuf {
     data_dir.join("signing-key.pem")
 }
 
-/// Reads the key, and makes one when there is none: every server of one installation needs the same file.
+/// Reads the key, and makes one when there is none: every server of one installation needs the same file, and servers
+/// that start at once use the key of the one that came first.
 pub fn load_or_create(path: &Path) -> anyhow::Result<Tokens> {
-    let pem = match std::fs::read_to_string(path) {
-        Ok(text) => SecretString::from(text),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => create(path)?,
-        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
-    };
-    Tokens::from_pem(&pem, wiring::clock())
+    if matches!(std::fs::symlink_metadata(path), Err(error) if error.kind() == ErrorKind::NotFound)
+        && private_file::place(path, Tokens::generate_pem()?.expose_secret())?
+    {
+        tracing::info!(path = %path.display(), "made a key to sign access tokens");
+    }
+    let pem = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    Tokens::from_pem(&SecretString::from(pem), wiring::clock())
         .with_context(|| format!("{} holds no usable ES256 key", path.display()))
 }
 
-fn create(path: &Path) -> anyhow::Result<SecretString> {
-    let pem = Tokens::generate_pem()?;
-    if let Some(parent) = path.parent() {
-        std::fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn servers_that_start_at_once_share_one_key_that_only_its_owner_reads() {
+        let folder = std::env::temp_dir().join(format!("jarvis-key-{}", uuid::Uuid::now_v7()));
+        let path = default_path(&folder);
+        let start = std::sync::Barrier::new(8);
+        let server = || {
+            start.wait();
+            let keys = load_or_create(&path).unwrap().key_set();
+            serde_json::to_string(&keys).unwrap()
+        };
+        let keys: HashSet<String> = std::thread::scope(|scope| {
+            let servers: Vec<_> = (0..8).map(|_| scope.spawn(server)).collect();
+            servers.into_iter().map(|s| s.join().unwrap()).collect()
+        });
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        let files = std::fs::read_dir(&folder).unwrap().count();
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert_eq!((keys.len(), mode & 0o777, files), (1, 0o600, 1));
     }
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .with_context(|| format!("cannot write {}", path.display()))?;
-    file.write_all(pem.expose_secret().as_bytes())?;
-    file.sync_all()?;
-    tracing::info!(path = %path.display(), "made a key to sign access tokens");
-    Ok(pem)
 }

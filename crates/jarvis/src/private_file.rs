@@ -1,0 +1,44 @@
+//! Files with secrets: only their owner reads them, and nobody ever sees half of one.
+
+use anyhow::Context as _;
+use rand::distr::{Alphanumeric, SampleString as _};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+/// Puts a file with this text at `path`; returns false, and changes nothing, when there is one already. It is written
+/// aside first: a crash leaves no half file at `path`, and of two who come at once one wins.
+pub fn place(path: &Path, text: &str) -> anyhow::Result<bool> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
+    }
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(format!(".{}", Alphanumeric.sample_string(&mut rand::rng(), 12)));
+    let aside = Path::new(&aside);
+    let placed = write(aside, text).and_then(|()| link(aside, path));
+    let removed = fs::remove_file(aside);
+    let placed = placed.with_context(|| format!("cannot write {}", path.display()))?;
+    removed.with_context(|| format!("cannot remove {}", aside.display()))?;
+    Ok(placed)
+}
+
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+/// Unlike a rename, a link never replaces what is there.
+fn link(aside: &Path, path: &Path) -> io::Result<bool> {
+    match fs::hard_link(aside, path) {
+        Ok(()) => {
+            let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
+            File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+            Ok(true)
+        }
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error),
+    }
+}
