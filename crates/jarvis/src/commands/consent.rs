@@ -1,5 +1,6 @@
 //! `jarvis consent`: what members agreed to.
 
+use crate::arguments;
 use crate::connection;
 use crate::failure::{Done, WrongUse};
 use crate::global::Global;
@@ -29,7 +30,7 @@ Example:
         #[arg(long)]
         by_guardian: bool,
         /// Version of the text that was shown
-        #[arg(long, default_value = "consent-1")]
+        #[arg(long, default_value = "consent-1", value_parser = arguments::filled)]
         statement: String,
         /// The gym, by slug or id
         #[arg(long)]

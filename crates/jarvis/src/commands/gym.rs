@@ -1,9 +1,11 @@
 //! `jarvis gym`: tenants.
 
+use crate::arguments;
 use crate::connection;
 use crate::failure::{Done, or_taken};
 use crate::global::Global;
 use crate::output::{Output, table};
+use chrono_tz::Tz;
 use jarvis_core::{Clock as _, GymId, Language, Scope, SystemClock};
 use jarvis_db::provision;
 use jarvis_db::queries::gym::{self, Gym};
@@ -14,13 +16,14 @@ pub enum Command {
     /// Create a gym
     Add {
         /// Its name, as members know it
+        #[arg(value_parser = arguments::filled)]
         name: String,
         /// A short name for addresses and commands, such as `lyon`
-        #[arg(long)]
+        #[arg(long, value_parser = arguments::slug)]
         slug: String,
         /// IANA time zone
-        #[arg(long, default_value = "Europe/Paris")]
-        timezone: String,
+        #[arg(long, default_value = "Europe/Paris", value_parser = arguments::timezone)]
+        timezone: Tz,
         /// Language of its pages
         #[arg(long, default_value = "fr", value_parser = |s: &str| s.parse::<Language>())]
         locale: Language,
@@ -43,7 +46,7 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
                 id: GymId::new(SystemClock.now()),
                 name,
                 slug,
-                timezone,
+                timezone: timezone.name().to_owned(),
                 locale: locale.as_str().to_owned(),
                 embedding_model: jarvis_embed::MODEL.to_owned(),
             };

@@ -1,5 +1,6 @@
 //! `jarvis kiosk`: the devices at which members talk.
 
+use crate::arguments;
 use crate::connection::{self, GymDesk};
 use crate::failure::{Done, WrongUse, or_taken};
 use crate::global::Global;
@@ -16,9 +17,10 @@ pub enum Command {
     /// Add a kiosk and print its pairing code
     Add {
         /// Its name, such as "Entrée"
+        #[arg(value_parser = arguments::filled)]
         name: String,
         /// A short name, unique in the gym
-        #[arg(long)]
+        #[arg(long, value_parser = arguments::slug)]
         slug: String,
         /// Its default language
         #[arg(long, default_value = "fr", value_parser = |s: &str| s.parse::<Language>())]
@@ -77,7 +79,12 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
             let desk = connection::desk(global, gym.as_deref()).await?;
             let mut tx = desk.db.begin(&desk.scope).await?;
             let found = kiosk::find(&mut tx, id).await?;
-            found.ok_or_else(|| no_such_kiosk(id))?;
+            if found.ok_or_else(|| no_such_kiosk(id))?.status == "revoked" {
+                return Err(WrongUse(format!(
+                    "kiosk {id} is revoked and cannot be paired again; add a new one: jarvis kiosk add"
+                ))
+                .into());
+            }
             tx.commit().await?;
             print_code(&desk, out, id).await?;
         }

@@ -1,5 +1,6 @@
 //! `jarvis member`: the people of a gym.
 
+use crate::arguments;
 use crate::connection::{self, GymDesk};
 use crate::failure::{Done, WrongUse, or_taken};
 use crate::global::Global;
@@ -17,10 +18,13 @@ pub enum Command {
     /// Enrol a member
     Add {
         /// Their badge, unique within the gym
+        #[arg(value_parser = arguments::badge)]
         badge: String,
         /// First name
+        #[arg(value_parser = arguments::filled)]
         first_name: String,
         /// Last name
+        #[arg(value_parser = arguments::filled)]
         last_name: String,
         /// Language they speak
         #[arg(long, default_value = "fr", value_parser = |s: &str| s.parse::<Language>())]
@@ -68,9 +72,9 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
             let desk = connection::desk(global, gym.as_deref()).await?;
             let new = NewMember {
                 id: MemberId::new(SystemClock.now()),
-                badge_id: badge.trim(),
-                first_name: first_name.trim(),
-                last_name: last_name.trim(),
+                badge_id: &badge,
+                first_name: &first_name,
+                last_name: &last_name,
                 language,
                 date_of_birth: born,
             };

@@ -1,5 +1,6 @@
 //! `jarvis recall`: what a member said before.
 
+use crate::arguments;
 use crate::connection;
 use crate::failure::Done;
 use crate::global::Global;
@@ -19,7 +20,7 @@ pub struct Arguments {
     #[arg(short, default_value_t = 5, value_parser = clap::value_parser!(i32).range(1..=50))]
     k: i32,
     /// Only memories at least this similar, 0 to 1; 0.7 means "likely relevant"
-    #[arg(long, default_value_t = DEFAULT_THRESHOLD)]
+    #[arg(long, default_value_t = DEFAULT_THRESHOLD, value_parser = arguments::similarity)]
     threshold: f64,
     /// The gym, by slug or id
     #[arg(long)]
