@@ -3,7 +3,7 @@
 use crate::failure::WithHint;
 use crate::output::{Output, talk};
 use crate::{signing, wiring};
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use jarvis_api::{ApiState, Readiness, Tokens};
 use jarvis_db::{ConnectSettings, Db};
 use jarvis_memory::Memory;
@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 /// Requests that run when the server is told to stop get this long.
@@ -41,8 +41,8 @@ pub struct Serving {
     /// What signs its tokens.
     pub tokens: Tokens,
     stop: CancellationToken,
-    http: JoinHandle<std::io::Result<()>>,
-    worker: Option<JoinHandle<()>>,
+    /// The server and its worker. Neither ends before it is told to.
+    parts: JoinSet<anyhow::Result<()>>,
 }
 
 /// Starts serving; returns once requests are answered.
@@ -54,20 +54,23 @@ pub async fn start(settings: &Settings) -> anyhow::Result<Serving> {
     let tokens = signing::load_or_create(&settings.signing_key)?;
     let stop = CancellationToken::new();
     let readiness = Readiness::new();
-    let worker = if settings.work {
-        Some(tokio::spawn(
-            wiring::runner(&memory, &readiness)?.run(stop.clone()),
-        ))
-    } else {
-        None
-    };
+    let mut parts = JoinSet::new();
+    if settings.work {
+        let work = wiring::runner(&memory, &readiness)?.run(stop.clone());
+        parts.spawn(async move {
+            work.await;
+            Ok(())
+        });
+    }
     let router = jarvis_api::router(ApiState::new(memory.clone(), tokens.clone(), readiness.clone()));
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     let told = stop.clone();
-    let http = tokio::spawn(async move {
-        axum::serve(listener, service)
-            .with_graceful_shutdown(async move { told.cancelled().await })
-            .await
+    parts.spawn(async move {
+        let http = axum::serve(listener, service).with_graceful_shutdown(told.clone().cancelled_owned());
+        tokio::select! {
+            ended = http.into_future() => ended.context("the server ended"),
+            () = async { told.cancelled().await; tokio::time::sleep(GRACE).await } => Ok(()),
+        }
     });
     tracing::info!(%address, work = settings.work, "serving");
     Ok(Serving {
@@ -75,8 +78,7 @@ pub async fn start(settings: &Settings) -> anyhow::Result<Serving> {
         memory,
         tokens,
         stop,
-        http,
-        worker,
+        parts,
     })
 }
 
@@ -105,35 +107,35 @@ impl Serving {
         Ok(())
     }
 
-    /// Waits for Ctrl-C or SIGTERM, or for the server to end by itself, then stops in good order.
+    /// Waits for Ctrl-C or SIGTERM, then stops in good order. A server or a worker that ends without being told to
+    /// takes the other one along, and is an error.
     pub async fn until_stopped(mut self) -> anyhow::Result<()> {
         let ended = tokio::select! {
             signal = stop_signal() => { signal?; None }
-            ended = &mut self.http => Some(ended),
+            ended = self.parts.join_next() => ended,
         };
+        let stopped = self.stop().await;
         if let Some(ended) = ended {
-            self.stop.cancel();
-            return ended.context("the server panicked")?.context("the server ended");
+            outcome(ended)?;
+            bail!("the server or its worker ended by itself");
         }
-        self.stop().await
+        stopped
     }
 
     /// Finishes or hands back what runs, then closes the connections.
-    pub async fn stop(self) -> anyhow::Result<()> {
+    pub async fn stop(mut self) -> anyhow::Result<()> {
         self.stop.cancel();
-        let abort = self.http.abort_handle();
-        match tokio::time::timeout(GRACE, self.http).await {
-            Ok(ended) => ended
-                .context("the server panicked")?
-                .context("the server ended")?,
-            Err(_) => abort.abort(),
-        }
-        if let Some(worker) = self.worker {
-            worker.await.context("the worker panicked")?;
+        let mut first = Ok(());
+        while let Some(ended) = self.parts.join_next().await {
+            first = first.and(outcome(ended));
         }
         self.memory.db.close().await;
-        Ok(())
+        first
     }
+}
+
+fn outcome(ended: Result<anyhow::Result<()>, JoinError>) -> anyhow::Result<()> {
+    ended.context("the server or its worker panicked")?
 }
 
 /// Cancelled at the first Ctrl-C or SIGTERM. Signals come to a process, so there is one per process.

@@ -54,7 +54,10 @@ pub async fn run(global: &Global, out: Output, arguments: Arguments) -> anyhow::
 }
 
 async fn serve(out: Output, settings: &Settings) -> anyhow::Result<()> {
-    let serving = serving::start(settings).await?;
+    let serving = tokio::select! {
+        started = serving::start(settings) => started?,
+        stop = serving::stop_signal() => { stop?; bail!("interrupted while starting") }
+    };
     serving.announce(out)?;
     serving.until_stopped().await
 }

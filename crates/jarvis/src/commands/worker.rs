@@ -4,6 +4,7 @@ use crate::failure::Done;
 use crate::global::Global;
 use crate::output::{Output, talk};
 use crate::{connection, serving, wiring};
+use anyhow::{Context as _, bail};
 use jarvis_api::Readiness;
 use tokio_util::sync::CancellationToken;
 
@@ -16,15 +17,22 @@ pub async fn run(global: &Global, out: Output, _arguments: Arguments) -> anyhow:
     let db = connection::db(&connection::urls(global)?).await?;
     let memory = wiring::memory(db).await;
     let stop = CancellationToken::new();
-    let worker = tokio::spawn(wiring::runner(&memory, &Readiness::new())?.run(stop.clone()));
+    let mut worker = tokio::spawn(wiring::runner(&memory, &Readiness::new())?.run(stop.clone()));
     if out.is_json() {
         out.data(&serde_json::json!({"state": "working"}), |_| String::new())?;
     } else {
         talk("JARVIS works  (stop: Ctrl-C)");
     }
-    serving::stop_signal().await?;
+    let ended = tokio::select! {
+        signal = serving::stop_signal() => { signal?; None }
+        ended = &mut worker => Some(ended),
+    };
+    if let Some(ended) = ended {
+        ended.context("the worker panicked")?;
+        bail!("the worker ended by itself");
+    }
     stop.cancel();
-    worker.await?;
+    worker.await.context("the worker panicked")?;
     memory.db.close().await;
     Ok(Done::Ok)
 }
