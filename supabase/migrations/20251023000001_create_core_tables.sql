@@ -693,7 +693,27 @@ comment on column jarvis.consent_ledger.by_guardian is 'Donné par le représent
 comment on column jarvis.consent_ledger.statement_version is 'Version du texte montré.';
 comment on column jarvis.consent_ledger.source is 'kiosk, reception, import, cli ou api.';
 comment on column jarvis.consent_ledger.actor is 'Qui l''a enregistré.';
-comment on column jarvis.consent_ledger.recorded_at is 'Moment de la réponse.';
+comment on column jarvis.consent_ledger.recorded_at is 'Moment de la réponse, toujours après celui de la précédente pour la même finalité.';
+-- A later answer counts whatever the clock that dated it says: a withdrawal must win. The member's row is locked so that
+-- of two answers at once the second sees the first.
+create function jarvis.order_consent() returns trigger
+  language plpgsql security definer set search_path = ''
+  as $$
+declare
+  newest timestamptz;
+begin
+  if jarvis.is_elsewhere(new.gym_id) then
+    return new;
+  end if;
+  perform from public.gym_members_v2 m where m.gym_id = new.gym_id and m.id = new.member_id for no key update;
+  select max(l.recorded_at) into newest from jarvis.consent_ledger l
+   where l.gym_id = new.gym_id and l.member_id = new.member_id and l.purpose = new.purpose;
+  new.recorded_at := greatest(new.recorded_at, newest + interval '1 microsecond');
+  return new;
+end
+$$;
+comment on function jarvis.order_consent() is 'Déclencheur : une réponse est toujours datée après celles qui la précèdent.';
+create trigger a20_order before insert on jarvis.consent_ledger for each row execute function jarvis.order_consent();
 create trigger b20_append_only before update or delete on jarvis.consent_ledger
   for each row execute function jarvis.append_only();
 create trigger b20_append_only_truncate before truncate on jarvis.consent_ledger
@@ -761,6 +781,7 @@ alter function jarvis.is_super_admin() owner to jarvis_policy;
 alter function jarvis.active_uid() owner to jarvis_policy;
 alter function jarvis.append_only() owner to jarvis_writer;
 alter function jarvis.count_visit() owner to jarvis_writer;
+alter function jarvis.order_consent() owner to jarvis_writer;
 alter function jarvis.consent_given(uuid, uuid, text) owner to jarvis_writer;
 alter function jarvis.has_consent(uuid, uuid, text) owner to jarvis_writer;
 alter function jarvis.require_consent(uuid, uuid, text) owner to jarvis_writer;

@@ -17,7 +17,8 @@ $auth$;
 drop function public.log_member_visit;
 drop table jarvis.consent_ledger, public.member_visits, public.member_preferences, public.member_fitness_profile,
   jarvis.kiosk_pairing_codes, public.kiosks, public.gym_members_v2, public.users, public.gyms;
-drop function jarvis.has_consent, jarvis.require_consent, jarvis.consent_given, jarvis.append_only(), jarvis.count_visit(),
+drop function jarvis.has_consent, jarvis.require_consent, jarvis.consent_given, jarvis.append_only(), jarvis.order_consent(),
+  jarvis.count_visit(),
   jarvis.may_touch, jarvis.is_elsewhere, jarvis.my_gyms, jarvis.is_super_admin, jarvis.active_uid, jarvis.fill_gym_id(),
   jarvis.touch_updated_at(), jarvis.actor, jarvis.current_gym, jarvis.request_role, jarvis.uid, jarvis.claims, jarvis.fold;
 drop text search configuration public.fr;

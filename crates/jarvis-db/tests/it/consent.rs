@@ -138,9 +138,71 @@ async fn the_newest_answer_counts() {
     )
     .await;
     assert!(
-        one::<bool>(&mut tx, given).await,
-        "an older answer that arrives later does not count"
+        !one::<bool>(&mut tx, given).await,
+        "what is written later counts, whatever its clock said"
     );
+}
+
+#[tokio::test]
+async fn a_withdrawal_recorded_by_a_slow_clock_wins_over_a_consent_recorded_by_a_fast_one() {
+    let world = World::new().await;
+    let mut tx = world.act_as(SERVER_A).await;
+    for (purpose, granted, clock) in [
+        ("voice", "true", "'2400-01-01'"),
+        ("voice", "false", "'2020-01-01'"),
+        ("profiling", "true", "'infinity'"),
+        ("profiling", "false", "now()"),
+        ("share_with_staff", "true", "'2021-01-01'"),
+    ] {
+        run(
+            &mut tx,
+            &format!(
+                "insert into jarvis.consent_ledger (member_id, purpose, granted, source, recorded_at)
+                 values ({{a9}}, '{purpose}', {granted}, 'kiosk', {clock})"
+            ),
+        )
+        .await;
+    }
+    for (purpose, given) in [("voice", false), ("profiling", false), ("share_with_staff", true)] {
+        let has = format!("select jarvis.has_consent({{A}}, {{a9}}, '{purpose}')");
+        assert_eq!(one::<bool>(&mut tx, &has).await, given, "{purpose}");
+    }
+    let after: bool = one(
+        &mut tx,
+        "select max(recorded_at) = timestamptz '2400-01-01' + interval '1 microsecond'
+           from jarvis.consent_ledger where member_id = {a9} and purpose = 'voice'",
+    )
+    .await;
+    assert!(after);
+}
+
+#[tokio::test]
+async fn of_two_answers_at_once_the_one_written_later_waits_and_counts() {
+    const ANSWER: &str =
+        "insert into jarvis.consent_ledger (gym_id, member_id, purpose, granted, source, recorded_at)
+                          values ({A}, {a9}, 'voice', {granted}, 'kiosk', {clock})";
+    let world = World::new().await;
+    let mut grant = world.act_as(SERVER_A).await;
+    let mut withdrawal = world.act_as(SERVER_A).await;
+    let yes = ANSWER
+        .replace("{granted}", "true")
+        .replace("{clock}", "'2400-01-01'");
+    run(&mut grant, &yes).await;
+    let withdrawing = tokio::spawn(async move {
+        let no = ANSWER.replace("{granted}", "false").replace("{clock}", "now()");
+        run(&mut withdrawal, &no).await;
+        withdrawal.commit().await.unwrap();
+    });
+    let mut onlooker = world.admin().await;
+    let waiting = "select exists (select from pg_stat_activity
+                                   where datname = current_database() and wait_event_type = 'Lock')";
+    while !one::<bool>(&mut onlooker, waiting).await {
+        assert!(!withdrawing.is_finished(), "it did not wait");
+        run(&mut onlooker, "select pg_stat_clear_snapshot()").await;
+    }
+    grant.commit().await.unwrap();
+    withdrawing.await.unwrap();
+    assert!(!one::<bool>(&mut onlooker, "select jarvis.has_consent({A}, {a9}, 'voice')").await);
 }
 
 #[tokio::test]
