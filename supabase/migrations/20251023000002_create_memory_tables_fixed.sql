@@ -10,7 +10,8 @@ grant create on schema jarvis to jarvis_policy, jarvis_writer;
 -- conversation_sessions
 -- ---------------------------------------------------------------------------------------------------------------
 create table public.conversation_sessions (
-  session_id            text primary key check (length(session_id) between 1 and 128),
+  session_id            text primary key
+                        check (length(session_id) between 1 and 128 and session_id !~ '[[:space:][:cntrl:]]'),
   gym_id                uuid not null default jarvis.current_gym(),
   kiosk_id              uuid,
   member_id             uuid not null,
@@ -45,6 +46,9 @@ create index conversation_sessions_unfinished on public.conversation_sessions (s
   where state in ('open', 'closing');
 create index conversation_sessions_member on public.conversation_sessions (gym_id, member_id, started_at desc);
 create index conversation_sessions_kiosk on public.conversation_sessions (gym_id, kiosk_id) where kiosk_id is not null;
+-- With gym_id, or the refusal of a foreign kiosk would tell whether somebody speaks there.
+create unique index conversation_sessions_one_open_per_kiosk on public.conversation_sessions (gym_id, kiosk_id)
+  where state = 'open' and kiosk_id is not null;
 alter table public.conversation_sessions enable row level security;
 alter table public.conversation_sessions force row level security;
 revoke all on public.conversation_sessions from public, anon, authenticated, service_role;
@@ -206,7 +210,7 @@ $$;
 comment on function jarvis.event_consent() is 'Déclencheur : sans consentement, l''événement est gardé sans ses mots.';
 
 -- Our server notes the arrival itself, with its own clock; this is for everybody else. A conversation that had ended
--- is processed again with what came late.
+-- is processed again with what came late. An event dated in the future would keep a conversation open for ever.
 create function jarvis.events_arrived() returns trigger
   language plpgsql security definer set search_path = ''
   as $$
@@ -215,7 +219,7 @@ begin
     return null;
   end if;
   update public.conversation_sessions s
-     set last_event_at = greatest(s.last_event_at, fresh.at),
+     set last_event_at = greatest(s.last_event_at, least(fresh.at, now())),
          state = case when s.state = 'open' then s.state else 'closing' end,
          attempts = case when s.state = 'open' then s.attempts else 0 end
     from (select gym_id, session_id, max("timestamp") as at from arrived group by gym_id, session_id) as fresh
@@ -224,7 +228,7 @@ begin
 end
 $$;
 comment on function jarvis.events_arrived() is 'Déclencheur : date le dernier événement reçu d''une application extérieure et fait retraiter une conversation finie.';
-grant select (gym_id, session_id, member_id, last_event_at, state, attempts), update (last_event_at, state, attempts)
+grant select (gym_id, session_id, member_id, started_at, last_event_at, state, attempts), update (last_event_at, state, attempts)
    on public.conversation_sessions to jarvis_writer;
 create trigger a10_session before insert or update of session_id, member_id, gym_id on public.conversation_events
   for each row execute function jarvis.event_session();
@@ -317,7 +321,7 @@ comment on column jarvis.member_fact_history.member_id is 'Membre.';
 comment on column jarvis.member_fact_history.category is 'Catégorie du fait.';
 comment on column jarvis.member_fact_history.fact_key is 'Clé du fait.';
 comment on column jarvis.member_fact_history.operation is 'insert, update, confirm, retire, revive, refuse ou delete.';
-comment on column jarvis.member_fact_history.refusal_code is 'lower_confidence, confirmed_fact ou retired_fact.';
+comment on column jarvis.member_fact_history.refusal_code is 'lower_confidence, confirmed_fact, retired_fact, older_session ou corrected_by_person.';
 comment on column jarvis.member_fact_history.old is 'Ligne avant.';
 comment on column jarvis.member_fact_history.new is 'Ligne après, ou proposée si elle est refusée.';
 comment on column jarvis.member_fact_history.session_id is 'Conversation d''où vient le changement.';
@@ -400,6 +404,11 @@ create function jarvis.fact_refusal(was public.member_facts, becomes public.memb
   as $$
 declare
   session constant text := jarvis.change_session(becomes.source_session_id);
+  -- A change that names no conversation of its own keeps the source of what it changes.
+  named constant boolean := nullif(current_setting('app.session_id', true), '') is not null
+                            or becomes.source_session_id is distinct from was.source_session_id;
+  value_changes constant boolean := becomes.fact_value <> was.fact_value;
+  began timestamptz;
 begin
   if jarvis.request_role() = 'authenticated' then
     return null;
@@ -413,9 +422,27 @@ begin
                           and h.operation in ('insert', 'update', 'confirm', 'retire', 'revive'))) then
       return 'retired_fact';
     end if;
-    return null;
   end if;
-  if becomes.is_active and becomes.fact_value <> was.fact_value then
+  -- What was said first never undoes what was said, or corrected by a person, since: conversations may be processed
+  -- late, twice, and in any order.
+  if (named or value_changes) and (value_changes or becomes.is_active <> was.is_active) then
+    select s.started_at into began from public.conversation_sessions s
+     where s.gym_id = was.gym_id and s.session_id = session;
+    if exists (select from jarvis.member_fact_history h
+                where h.gym_id = was.gym_id and h.fact_id = was.id and h.operation <> 'refuse'
+                  and (h.actor like 'user:%' or h.actor = 'authenticated') and h.recorded_at > began) then
+      return 'corrected_by_person';
+    end if;
+    if named and exists (
+      select from public.conversation_sessions s
+       where s.gym_id = was.gym_id and s.session_id <> session and s.started_at > began
+         and (s.session_id = was.source_session_id
+              or s.session_id in (select h.session_id from jarvis.member_fact_history h
+                                   where h.gym_id = was.gym_id and h.fact_id = was.id and h.operation <> 'refuse'))) then
+      return 'older_session';
+    end if;
+  end if;
+  if was.is_active and becomes.is_active and value_changes then
     if was.times_confirmed > 0 and (becomes.confidence < was.confidence or not becomes.verified) then
       return 'confirmed_fact';
     elsif becomes.confidence < was.confidence then
@@ -427,13 +454,22 @@ end
 $$;
 comment on function jarvis.fact_refusal(public.member_facts, public.member_facts) is 'Code du refus d''un changement automatique, ou null s''il est accepté.';
 
+create function jarvis.record_refusal(was public.member_facts, becomes public.member_facts, code text) returns void
+  language sql set search_path = ''
+  as $$
+    insert into jarvis.member_fact_history
+           (fact_id, gym_id, member_id, category, fact_key, operation, refusal_code, old, new, session_id)
+    values (was.id, was.gym_id, was.member_id, was.category, was.fact_key, 'refuse', code,
+            to_jsonb(was), to_jsonb(becomes), jarvis.change_session(becomes.source_session_id))
+  $$;
+comment on function jarvis.record_refusal(public.member_facts, public.member_facts, text) is 'Écrit dans l''historique un changement refusé.';
+
 -- One road for every writer: supabase-js, the data API and our own job.
 create function jarvis.guard_fact() returns trigger
   language plpgsql security definer set search_path = ''
   as $$
 declare
   by_person constant boolean := jarvis.request_role() = 'authenticated';
-  session constant text := jarvis.change_session(new.source_session_id);
   refusal text;
 begin
   -- Not the caller's gym: answer nothing here, row level security refuses the row next.
@@ -457,6 +493,11 @@ begin
       new.verified := old.verified;
       new.source_quote := old.source_quote;
       new.source_event_id := old.source_event_id;
+      refusal := jarvis.fact_refusal(old, new);
+      if refusal is not null then
+        perform jarvis.record_refusal(old, new, refusal);
+        return old;
+      end if;
       return new;
     end if;
   end if;
@@ -493,10 +534,7 @@ begin
 
   refusal := jarvis.fact_refusal(old, new);
   if refusal is not null then
-    insert into jarvis.member_fact_history
-           (fact_id, gym_id, member_id, category, fact_key, operation, refusal_code, old, new, session_id)
-    values (old.id, old.gym_id, old.member_id, old.category, old.fact_key, 'refuse', refusal,
-            to_jsonb(old), to_jsonb(new), session);
+    perform jarvis.record_refusal(old, new, refusal);
     return old;
   end if;
   if by_person then
@@ -657,6 +695,7 @@ create table public.conversation_summaries (
   embedding_model          text not null default 'unknown',
   language                 text not null default 'fr' check (language in ('fr', 'en', 'es', 'de', 'it')),
   written_by               text not null default 'client' check (written_by in ('jarvis', 'client')),
+  tells_health             boolean not null default true,
   session_duration_seconds integer check (session_duration_seconds >= 0),
   turn_count               integer check (turn_count >= 0),
   created_at               timestamptz default now(),
@@ -685,6 +724,7 @@ comment on column public.conversation_summaries.embedding is 'Empreinte du résu
 comment on column public.conversation_summaries.embedding_model is 'Modèle de l''empreinte ; unknown n''est jamais comparé.';
 comment on column public.conversation_summaries.language is 'Langue du résumé.';
 comment on column public.conversation_summaries.written_by is 'jarvis, ou client : un résumé écrit par une application n''est jamais remplacé.';
+comment on column public.conversation_summaries.tells_health is 'Parle de santé : alors l''accueil ne le lit pas. Vrai sauf si jarvis, qui l''a écrit, sait que non.';
 comment on column public.conversation_summaries.session_duration_seconds is 'Durée de la conversation en secondes.';
 comment on column public.conversation_summaries.turn_count is 'Nombre de tours du membre.';
 comment on column public.conversation_summaries.created_at is 'Création de la ligne.';
@@ -697,9 +737,11 @@ begin
   if jarvis.is_elsewhere(new.gym_id) then
     return new;
   end if;
-  -- Ours may replace ours; what a client wrote, or rewrote, is never replaced.
+  -- Ours may replace ours; what a client wrote, or rewrote, is never replaced. Nor can we tell whether it is about
+  -- health, so it is taken to be.
   if jarvis.request_role() <> 'jarvis_server' then
     new.written_by := 'client';
+    new.tells_health := true;
   end if;
   if tg_op = 'INSERT' or (new.summary_text, new.key_topics, new.member_id)
                          is distinct from (old.summary_text, old.key_topics, old.member_id) then
@@ -716,7 +758,7 @@ end
 $$;
 comment on function jarvis.guard_summary() is 'Déclencheur : un résumé demande le consentement memory et la conversation de son membre.';
 create trigger a10_gym before insert on public.conversation_summaries for each row execute function jarvis.fill_gym_id();
-create trigger b20_guard before insert or update of summary_text, key_topics, session_id, member_id, gym_id
+create trigger b20_guard before insert or update of summary_text, key_topics, session_id, member_id, gym_id, tells_health
   on public.conversation_summaries for each row execute function jarvis.guard_summary();
 
 -- ---------------------------------------------------------------------------------------------------------------
@@ -852,12 +894,14 @@ create function jarvis.recall_text(gym uuid, member uuid, query text, lang text 
                                                         when 'en' then 'public.en'::regconfig
                                                         else 'pg_catalog.simple'::regconfig end, query)) as w) as words
               join public.conversation_summaries s on s.search @@ words.q
-             where s.gym_id = gym and s.member_id = member and jarvis.may_touch(gym)) as found
+             where s.gym_id = gym and s.member_id = member and jarvis.may_touch(gym)
+               and (not s.tells_health or jarvis.request_role() <> 'authenticated'
+                    or gym = any ((select jarvis.my_gyms(array['super_admin', 'gym_manager']))::uuid[]))) as found
      order by found.rank desc, found.created_at desc, found.id
      limit least(greatest(coalesce(k, 5), 0), 200)
   $$;
 comment on function jarvis.recall_text(uuid, uuid, text, text, integer) is 'Résumés d''un membre qui contiennent les mots d''une question ; similarity est la part du rang du meilleur.';
-grant select (id, session_id, gym_id, member_id, summary_text, key_topics, sentiment, search, created_at)
+grant select (id, session_id, gym_id, member_id, summary_text, key_topics, sentiment, search, created_at, tells_health)
    on public.conversation_summaries to jarvis_writer;
 
 -- ---------------------------------------------------------------------------------------------------------------
@@ -867,6 +911,7 @@ revoke all on function jarvis.keep_session_member(), jarvis.event_session(), jar
   jarvis.is_health_fact(text, text, jsonb, text), jarvis.check_fact_value(text, jsonb),
   jarvis.quote_is_said(uuid, uuid, text, text), jarvis.change_session(text),
   jarvis.fact_refusal(public.member_facts, public.member_facts),
+  jarvis.record_refusal(public.member_facts, public.member_facts, text),
   jarvis.same_value_again(public.member_facts, public.member_facts), jarvis.guard_fact(), jarvis.record_fact(),
   jarvis.forget_fact(uuid, uuid), jarvis.cautions_of(uuid), public.member_cautions(uuid), jarvis.guard_summary(),
   jarvis.keep_summary_vector(), jarvis.calibration(uuid),
@@ -877,6 +922,7 @@ grant execute on function jarvis.is_health_fact(text, text, jsonb, text)
    to jarvis_writer, jarvis_server, authenticated, service_role;
 grant execute on function jarvis.check_fact_value(text, jsonb), jarvis.quote_is_said(uuid, uuid, text, text),
   jarvis.change_session(text), jarvis.fact_refusal(public.member_facts, public.member_facts),
+  jarvis.record_refusal(public.member_facts, public.member_facts, text),
   jarvis.same_value_again(public.member_facts, public.member_facts) to jarvis_writer;
 grant execute on function jarvis.forget_fact(uuid, uuid) to jarvis_server, service_role;
 grant execute on function jarvis.cautions_of(uuid), public.member_cautions(uuid), jarvis.calibration(uuid),

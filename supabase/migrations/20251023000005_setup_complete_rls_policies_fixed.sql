@@ -57,7 +57,8 @@ create policy people_delete on public.member_facts for delete to authenticated
 
 -- conversation_summaries
 create policy people_select on public.conversation_summaries for select to authenticated
-  using (gym_id = any ((select jarvis.my_gyms())::uuid[]));
+  using (gym_id = any ((select jarvis.my_gyms(array['super_admin', 'gym_manager']))::uuid[])
+         or (gym_id = any ((select jarvis.my_gyms(array['gym_staff']))::uuid[]) and not tells_health));
 create policy people_insert on public.conversation_summaries for insert to authenticated
   with check (gym_id = any ((select jarvis.my_gyms(array['super_admin', 'gym_manager']))::uuid[]));
 create policy people_update on public.conversation_summaries for update to authenticated
@@ -191,8 +192,12 @@ create policy people_update on public.member_visits for update to authenticated
 create policy people_delete on public.member_visits for delete to authenticated
   using (gym_id = any ((select jarvis.my_gyms(array['super_admin', 'gym_manager']))::uuid[]));
 
+-- A vector tells what its summary tells: staff see those of the summaries they may read.
 create policy people_select on jarvis.summary_vectors for select to authenticated
-  using (gym_id = any ((select jarvis.my_gyms())::uuid[]));
+  using (gym_id = any ((select jarvis.my_gyms(array['super_admin', 'gym_manager']))::uuid[])
+         or (gym_id = any ((select jarvis.my_gyms(array['gym_staff']))::uuid[])
+             and exists (select from public.conversation_summaries s
+                          where s.gym_id = summary_vectors.gym_id and s.id = summary_vectors.summary_id)));
 
 -- The server, one gym
 create policy server_select on public.gyms for select to jarvis_server using (id = (select jarvis.current_gym()));
@@ -251,7 +256,7 @@ grant select, insert, delete, update (name, timezone, locale, opening_hours) on 
 -- An embedding can be turned back into text: people read everything but it.
 grant insert, update, delete,
   select (id, session_id, member_id, gym_id, summary_text, key_topics, sentiment, sentiment_score, embedding_model,
-          language, written_by, session_duration_seconds, turn_count, created_at, search)
+          language, written_by, tells_health, session_duration_seconds, turn_count, created_at, search)
   on public.conversation_summaries to authenticated;
 grant select on jarvis.summary_vectors to authenticated;
 
@@ -485,6 +490,7 @@ insert into jarvis.data_map (schema_name, table_name, column_name, class, retent
   ('public', 'conversation_summaries', 'embedding_model', 'health', '12 mois', true, 'avec le membre (cascade)'),
   ('public', 'conversation_summaries', 'language', 'health', '12 mois', true, 'avec le membre (cascade)'),
   ('public', 'conversation_summaries', 'written_by', 'health', '12 mois', true, 'avec le membre (cascade)'),
+  ('public', 'conversation_summaries', 'tells_health', 'health', '12 mois', true, 'avec le membre (cascade)'),
   ('public', 'conversation_summaries', 'session_duration_seconds', 'health', '12 mois', true, 'avec le membre (cascade)'),
   ('public', 'conversation_summaries', 'turn_count', 'health', '12 mois', true, 'avec le membre (cascade)'),
   ('public', 'conversation_summaries', 'created_at', 'health', '12 mois', true, 'avec le membre (cascade)'),

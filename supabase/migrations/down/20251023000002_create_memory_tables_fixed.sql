@@ -8,7 +8,7 @@ drop function public.match_conversation_summaries, jarvis.recall_text, public.me
 drop table jarvis.summary_vectors, jarvis.embedding_models, public.conversation_summaries;
 drop function jarvis.keep_summary_vector(), jarvis.guard_summary();
 -- The functions that take a fact depend on its row type.
-drop function jarvis.fact_refusal, jarvis.same_value_again;
+drop function jarvis.fact_refusal, jarvis.record_refusal, jarvis.same_value_again;
 drop table jarvis.member_fact_history, public.member_facts;
 drop function jarvis.guard_fact(), jarvis.record_fact(), jarvis.change_session, jarvis.quote_is_said,
   jarvis.check_fact_value, jarvis.is_health_fact;

@@ -1,6 +1,6 @@
 //! The search function of the contract: exact, calibrated, one member's rows only.
 
-use crate::world::{MANAGER_A, SERVER_A, STAFF_A, World, become_, lines, one, refusal_code, run};
+use crate::world::{MANAGER_A, SERVER_A, STAFF_A, SUPER, World, become_, lines, one, refusal_code, run};
 use sqlx::PgConnection;
 
 /// Vectors of 1536 numbers from a fixed seed, of which the first `spread` dimensions differ from zero.
@@ -169,6 +169,11 @@ async fn another_member_and_another_gym_are_never_found() {
     )
     .await;
     store(&mut tx, "{a1}", "neighbour", E5, &query).await;
+    run(
+        &mut tx,
+        "update public.conversation_summaries set tells_health = false",
+    )
+    .await;
     become_(&mut tx, crate::world::SERVER_B).await;
     store(&mut tx, "{b9}", "stranger", E5, &query).await;
     for persona in [SERVER_A, MANAGER_A, STAFF_A] {
@@ -177,6 +182,49 @@ async fn another_member_and_another_gym_are_never_found() {
         assert_eq!(
             search(&mut tx, &query, "{b9}", ", 0, 100").await,
             Vec::<String>::new()
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_a_summary_tells_about_health_never_reaches_staff_by_any_road() {
+    let world = World::new().await;
+    let mut tx = world.act_as(SERVER_A).await;
+    let query = vector(7, 384);
+    for (session, tells_health) in [("pain", true), ("plain", false)] {
+        store(&mut tx, "{a9}", session, E5, &query).await;
+        run(
+            &mut tx,
+            &format!(
+                "update public.conversation_summaries set summary_text = 'Genou {session}', tells_health = {tells_health}
+                  where session_id = '{session}'"
+            ),
+        )
+        .await;
+    }
+    let roads = [
+        "select session_id from public.conversation_summaries where member_id = {a9} order by 1",
+        "select session_id from jarvis.recall_text({A}, {a9}, 'genou') order by 1",
+        "select c.session_id from jarvis.summary_vectors v join public.conversation_summaries c on c.id = v.summary_id
+          where v.member_id = {a9} order by 1",
+    ];
+    let vectors = "select count(*) from jarvis.summary_vectors where member_id = {a9}";
+    for (persona, seen) in [
+        (SERVER_A, &["pain", "plain"][..]),
+        (MANAGER_A, &["pain", "plain"]),
+        (SUPER, &["pain", "plain"]),
+        (STAFF_A, &["plain"]),
+    ] {
+        become_(&mut tx, persona).await;
+        for road in roads {
+            assert_eq!(lines(&mut tx, road).await, seen, "{persona:?}: {road}");
+        }
+        let mut near = search(&mut tx, &query, "{a9}", ", 0, 100").await;
+        near.sort();
+        assert_eq!(near, seen, "{persona:?}");
+        assert_eq!(
+            one::<i64>(&mut tx, vectors).await,
+            i64::try_from(seen.len()).unwrap()
         );
     }
 }

@@ -124,6 +124,55 @@ async fn a_late_event_of_another_application_sends_the_session_to_processing_aga
 }
 
 #[tokio::test]
+async fn an_event_dated_in_the_future_counts_as_of_now() {
+    let world = World::new().await;
+    let mut tx = world.act_as(SERVICE).await;
+    run(
+        &mut tx,
+        r#"insert into public.conversation_events (session_id, event_type, "timestamp")
+           values ('session-a1', 'error', '2400-01-01');
+           insert into public.conversation_events (session_id, member_id, event_type, "timestamp")
+           values ('past', {a2}, 'error', '2026-01-02 10:00+00')"#,
+    )
+    .await;
+    let last = lines(
+        &mut tx,
+        "select (case last_event_at when now() then 'now' else last_event_at::date::text end)
+           from public.conversation_sessions where session_id in ('session-a1', 'past') order by session_id desc",
+    )
+    .await;
+    assert_eq!(last, ["now", "2026-01-02"]);
+}
+
+#[tokio::test]
+async fn a_kiosk_has_one_open_session_at_most() {
+    let world = World::new().await;
+    let mut tx = world.act_as(SERVER_A).await;
+    let another = "insert into public.conversation_sessions (session_id, member_id, kiosk_id)
+                   select 'another', {a2}, kiosk_id from public.conversation_sessions where session_id = 'session-a1'";
+    let refusal = refused(&mut tx, another).await;
+    assert_eq!(refusal.code, "23505");
+    assert!(
+        refusal
+            .message
+            .contains("conversation_sessions_one_open_per_kiosk"),
+        "{}",
+        refusal.message
+    );
+    run(
+        &mut tx,
+        "insert into public.conversation_sessions (session_id, member_id) values ('app-1', {a1}), ('app-2', {a1})",
+    )
+    .await;
+    run(
+        &mut tx,
+        "update public.conversation_sessions set state = 'closing', ended_at = now() where session_id = 'session-a1'",
+    )
+    .await;
+    run(&mut tx, another).await;
+}
+
+#[tokio::test]
 async fn the_same_provider_event_twice_is_one_row() {
     let world = World::new().await;
     let mut tx = world.act_as(SERVER_A).await;
@@ -237,6 +286,36 @@ async fn a_summary_of_a_client_is_marked_as_the_clients_whatever_it_claims() {
 }
 
 #[tokio::test]
+async fn a_summary_is_taken_to_be_about_health_unless_our_server_knows_better() {
+    let world = World::new().await;
+    let insert =
+        "insert into public.conversation_summaries (session_id, member_id, summary_text, tells_health)
+                  values ('new', {a9}, 'x', false) returning tells_health";
+    for persona in [SERVICE, MANAGER_A] {
+        assert!(
+            one::<bool>(&mut *world.act_as(persona).await, insert).await,
+            "{persona:?}"
+        );
+    }
+    let mut tx = world.act_as(SERVER_A).await;
+    let silent = "insert into public.conversation_summaries (session_id, member_id, summary_text)
+                  values ('silent', {a9}, 'x') returning tells_health";
+    assert!(one::<bool>(&mut tx, silent).await);
+    assert!(!one::<bool>(&mut tx, insert).await);
+    for change in ["tells_health = false", "summary_text = 'y'"] {
+        let change = format!(
+            "update public.conversation_summaries set {change} where session_id = 'new' returning tells_health"
+        );
+        become_(&mut tx, MANAGER_A).await;
+        assert!(one::<bool>(&mut tx, &change).await, "{change}");
+        become_(&mut tx, SERVER_A).await;
+        let ours = "update public.conversation_summaries set tells_health = false where session_id = 'new'
+                    returning tells_health";
+        assert!(!one::<bool>(&mut tx, ours).await);
+    }
+}
+
+#[tokio::test]
 async fn a_second_summary_of_a_session_is_refused() {
     let world = World::new().await;
     let mut tx = world.act_as(SERVER_A).await;
@@ -296,6 +375,12 @@ async fn impossible_values_are_refused() {
         "update public.gym_members_v2 set membership_expires = member_since - 1",
         "update public.kiosks set public_key = '{\"kty\": \"OKP\", \"d\": \"private\"}'",
         "update public.conversation_sessions set state = 'processed', ended_at = null",
+        "insert into public.conversation_sessions (session_id, gym_id, member_id) values ('a b', {A}, {a1})",
+        "insert into public.conversation_sessions (session_id, gym_id, member_id) values (E'a\\tb', {A}, {a1})",
+        "insert into public.conversation_sessions (session_id, gym_id, member_id) values (E'ab\\n', {A}, {a1})",
+        "insert into public.conversation_sessions (session_id, gym_id, member_id) values (E'a\\x7fb', {A}, {a1})",
+        "insert into public.conversation_sessions (session_id, gym_id, member_id) values (E'\\u00a0', {A}, {a1})",
+        "insert into public.conversation_sessions (session_id, gym_id, member_id) values ('', {A}, {a1})",
         "update public.member_analytics set preferred_days_of_week = '{8}'",
     ] {
         let code = refusal_code(&mut tx, change).await;

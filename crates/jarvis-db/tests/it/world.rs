@@ -32,6 +32,7 @@ pub const STAFF_A: Persona = person(r#"{"sub": "00000000-0000-7000-8000-00000000
 pub const MANAGER_A: Persona = person(r#"{"sub": "00000000-0000-7000-8000-0000000000a2"}"#);
 pub const MANAGER_AB: Persona = person(r#"{"sub": "00000000-0000-7000-8000-0000000000ab"}"#);
 pub const INACTIVE_A: Persona = person(r#"{"sub": "00000000-0000-7000-8000-0000000000a3"}"#);
+pub const SUPER: Persona = person(r#"{"sub": "00000000-0000-7000-8000-0000000000ff"}"#);
 pub const NO_CLAIMS: Persona = person("");
 pub const ANONYMOUS: Persona = Persona {
     role: "anon",
