@@ -375,6 +375,7 @@ async fn write_digest(
         duration_seconds: material.duration_seconds(),
         turn_count: i32::try_from(material.turns.len()).unwrap_or(i32::MAX),
         created_at: material.session.ended_at.unwrap_or(now),
+        tells_health: mask_health(&digest.summary.text, material.session.language).spans > 0,
     };
     if !jarvis_db::queries::summary::upsert(tx, gym, &summary).await? {
         notes.push(note::FOREIGN_SUMMARY_KEPT.to_owned());

@@ -35,6 +35,8 @@ pub struct NewSummary<'a> {
     pub turn_count: i32,
     /// When the session ended.
     pub created_at: DateTime<Utc>,
+    /// Whether it speaks of health, so that only managers may read it.
+    pub tells_health: bool,
 }
 
 /// Stores the one summary of a session. Ours replaces ours; a summary that a client wrote is never replaced.
@@ -43,14 +45,14 @@ pub async fn upsert(tx: &mut ScopedTx, gym: GymId, s: &NewSummary<'_>) -> Result
     let done = sqlx::query!(
         "insert into public.conversation_summaries as s
            (id, session_id, member_id, gym_id, summary_text, key_topics, sentiment, sentiment_score, embedding,
-            embedding_model, language, session_duration_seconds, turn_count, created_at, written_by)
-         values ($1, $2, $3, $4, $5, $6, $7, $8::float8::numeric(4,3), $9, $10, $11, $12, $13, $14, 'jarvis')
+            embedding_model, language, session_duration_seconds, turn_count, created_at, tells_health, written_by)
+         values ($1, $2, $3, $4, $5, $6, $7, $8::float8::numeric(4,3), $9, $10, $11, $12, $13, $14, $15, 'jarvis')
          on conflict (session_id) do update
            set summary_text = excluded.summary_text, key_topics = excluded.key_topics,
                sentiment = excluded.sentiment, sentiment_score = excluded.sentiment_score,
                embedding = excluded.embedding, embedding_model = excluded.embedding_model,
                language = excluded.language, session_duration_seconds = excluded.session_duration_seconds,
-               turn_count = excluded.turn_count
+               turn_count = excluded.turn_count, tells_health = excluded.tells_health
            where s.written_by = 'jarvis'",
         s.id.as_uuid(),
         s.session.as_str(),
@@ -66,6 +68,7 @@ pub async fn upsert(tx: &mut ScopedTx, gym: GymId, s: &NewSummary<'_>) -> Result
         s.duration_seconds,
         s.turn_count,
         s.created_at,
+        s.tells_health,
     )
     .execute(&mut **tx)
     .await?;
@@ -214,6 +217,30 @@ pub struct Match {
     pub created_at: DateTime<Utc>,
 }
 
+struct MatchRow {
+    id: Uuid,
+    session_id: String,
+    summary_text: String,
+    key_topics: Option<Vec<String>>,
+    sentiment: Option<String>,
+    similarity: f64,
+    created_at: DateTime<Utc>,
+}
+
+impl From<MatchRow> for Match {
+    fn from(r: MatchRow) -> Self {
+        Self {
+            id: r.id.into(),
+            session_id: r.session_id,
+            summary_text: r.summary_text,
+            key_topics: r.key_topics.unwrap_or_default(),
+            sentiment: r.sentiment,
+            similarity: r.similarity,
+            created_at: r.created_at,
+        }
+    }
+}
+
 /// The summaries of a member nearest in meaning, by the guide's function: exact, best first.
 pub async fn match_embedding(
     tx: &mut ScopedTx,
@@ -222,7 +249,8 @@ pub async fn match_embedding(
     threshold: f64,
     count: i32,
 ) -> Result<Vec<Match>, DbError> {
-    let rows = sqlx::query!(
+    let rows = sqlx::query_as!(
+        MatchRow,
         r#"select id as "id!", session_id as "session_id!", summary_text as "summary_text!", key_topics, sentiment,
                   similarity as "similarity!", created_at as "created_at!"
              from public.match_conversation_summaries($1, $2, $3, $4)"#,
@@ -233,18 +261,7 @@ pub async fn match_embedding(
     )
     .fetch_all(&mut **tx)
     .await?;
-    Ok(rows
-        .into_iter()
-        .map(|r| Match {
-            id: r.id.into(),
-            session_id: r.session_id,
-            summary_text: r.summary_text,
-            key_topics: r.key_topics.unwrap_or_default(),
-            sentiment: r.sentiment,
-            similarity: r.similarity,
-            created_at: r.created_at,
-        })
-        .collect())
+    Ok(rows.into_iter().map(Match::from).collect())
 }
 
 /// The summaries of a member nearest in meaning to their last conversation, itself included and first. It needs no
@@ -256,7 +273,8 @@ pub async fn match_last(
     threshold: f64,
     count: i32,
 ) -> Result<Vec<Match>, DbError> {
-    let rows = sqlx::query!(
+    let rows = sqlx::query_as!(
+        MatchRow,
         r#"select id as "id!", session_id as "session_id!", summary_text as "summary_text!", key_topics, sentiment,
                   similarity as "similarity!", created_at as "created_at!"
              from public.match_conversation_summaries(
@@ -271,18 +289,7 @@ pub async fn match_last(
     )
     .fetch_all(&mut **tx)
     .await?;
-    Ok(rows
-        .into_iter()
-        .map(|r| Match {
-            id: r.id.into(),
-            session_id: r.session_id,
-            summary_text: r.summary_text,
-            key_topics: r.key_topics.unwrap_or_default(),
-            sentiment: r.sentiment,
-            similarity: r.similarity,
-            created_at: r.created_at,
-        })
-        .collect())
+    Ok(rows.into_iter().map(Match::from).collect())
 }
 
 /// The summaries of a member that share words with `query`, best first.
@@ -294,7 +301,8 @@ pub async fn match_words(
     language: jarvis_core::Language,
     count: i32,
 ) -> Result<Vec<Match>, DbError> {
-    let rows = sqlx::query!(
+    let rows = sqlx::query_as!(
+        MatchRow,
         r#"select id as "id!", session_id as "session_id!", summary_text as "summary_text!", key_topics, sentiment,
                   similarity::float8 as "similarity!", created_at as "created_at!"
              from jarvis.recall_text($1, $2, $3, $4, $5)"#,
@@ -306,16 +314,5 @@ pub async fn match_words(
     )
     .fetch_all(&mut **tx)
     .await?;
-    Ok(rows
-        .into_iter()
-        .map(|r| Match {
-            id: r.id.into(),
-            session_id: r.session_id,
-            summary_text: r.summary_text,
-            key_topics: r.key_topics.unwrap_or_default(),
-            sentiment: r.sentiment,
-            similarity: r.similarity,
-            created_at: r.created_at,
-        })
-        .collect())
+    Ok(rows.into_iter().map(Match::from).collect())
 }

@@ -48,6 +48,7 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
             let mut tx = desk.db.begin(&desk.scope).await?;
             let filter = FactFilter {
                 include_inactive: all,
+                most_others: None,
             };
             let facts = fact::list(&mut tx, desk.gym, id, filter, SystemClock.now()).await?;
             out.data(&facts, |facts| {
