@@ -3,7 +3,7 @@
 use crate::failure::WithHint;
 use crate::output::{Output, talk};
 use crate::{signing, wiring};
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use jarvis_api::{ApiState, Readiness, Tokens};
 use jarvis_db::{ConnectSettings, Db};
 use jarvis_memory::Memory;
@@ -135,7 +135,8 @@ impl Serving {
 }
 
 fn outcome(ended: Result<anyhow::Result<()>, JoinError>) -> anyhow::Result<()> {
-    ended.context("the server or its worker panicked")?
+    // What a panic says may quote what a member said: it is not passed on.
+    ended.unwrap_or_else(|_| Err(anyhow!("the server or its worker panicked")))
 }
 
 /// Cancelled at the first Ctrl-C or SIGTERM. Signals come to a process, so there is one per process.

@@ -4,7 +4,7 @@ use crate::failure::Done;
 use crate::global::Global;
 use crate::output::{Output, talk};
 use crate::{connection, serving, wiring};
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use jarvis_api::Readiness;
 use tokio_util::sync::CancellationToken;
 
@@ -27,12 +27,15 @@ pub async fn run(global: &Global, out: Output, _arguments: Arguments) -> anyhow:
         signal = serving::stop_signal() => { signal?; None }
         ended = &mut worker => Some(ended),
     };
-    if let Some(ended) = ended {
-        ended.context("the worker panicked")?;
-        bail!("the worker ended by itself");
+    match ended {
+        None => stop.cancel(),
+        Some(Ok(())) => bail!("the worker ended by itself"),
+        // What a panic says may quote what a member said: it is not passed on.
+        Some(Err(_)) => bail!("the worker panicked"),
     }
-    stop.cancel();
-    worker.await.context("the worker panicked")?;
+    if worker.await.is_err() {
+        bail!("the worker panicked");
+    }
     memory.db.close().await;
     Ok(Done::Ok)
 }
