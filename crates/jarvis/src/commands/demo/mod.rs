@@ -4,6 +4,7 @@ mod play;
 mod report;
 mod script;
 mod seed;
+mod words;
 
 use crate::commands::up;
 use crate::connection::{self, Urls};
@@ -18,6 +19,7 @@ use jarvis_memory::sessions::KioskIdentity;
 use secrecy::ExposeSecret as _;
 use std::net::SocketAddr;
 use std::path::Path;
+use words::Words;
 
 /// Load two made-up gyms, play French conversations through the whole pipeline, then serve.
 #[derive(Debug, clap::Args)]
@@ -36,6 +38,9 @@ pub struct Arguments {
     /// The port of the embedded PostgreSQL [default: a free one]
     #[arg(long, value_name = "PORT")]
     pg_port: Option<u16>,
+    /// The language of the story, fr or en [default: that of LC_ALL or LANG, else fr]
+    #[arg(long, value_name = "LANGUAGE", value_parser = Words::named)]
+    lang: Option<&'static Words>,
 }
 
 /// Runs the command.
@@ -66,13 +71,14 @@ async fn play_and_serve(
         signing_key: signing::default_path(data_dir),
         work: true,
     };
+    let words = arguments.lang.unwrap_or_else(Words::of_surroundings);
     let logins = tokio::select! {
-        logins = seed::load(urls, data_dir, out) => logins?,
+        logins = seed::load(urls, data_dir, out, words) => logins?,
         stop = serving::stop_signal() => { stop?; bail!("interrupted while loading; start again to go on") }
     };
     let serving = serving::start(&settings).await?;
     let shown = tokio::select! {
-        shown = tell_story(out, &serving, arguments.once) => shown,
+        shown = tell_story(out, &serving, arguments.once, words) => shown,
         stop = serving::stop_signal() => stop.and_then(|()| bail!("interrupted; what was played is kept")),
     };
     if let Err(error) = shown {
@@ -88,30 +94,31 @@ async fn play_and_serve(
         gym: kiosk.gym_id,
     })?;
     talk(&farewell(
+        words,
         &serving,
         &logins,
         kiosk.id,
         token.token.expose_secret(),
     ));
     serving.until_stopped().await?;
-    talk("stopped; the demo's data is kept");
+    talk(words.stopped);
     Ok(())
 }
 
-async fn tell_story(out: Output, serving: &Serving, once: bool) -> anyhow::Result<()> {
-    let bar = spinner("playing conversations");
-    let played = play::play_all(serving, |line| bar.set_message(line.to_owned())).await;
+async fn tell_story(out: Output, serving: &Serving, once: bool, words: &Words) -> anyhow::Result<()> {
+    let bar = spinner(words.playing);
+    let played = play::play_all(serving, words, |line| bar.set_message(line.to_owned())).await;
     bar.finish_and_clear();
     let sessions = played?;
     let report = report::build(serving, &sessions).await?;
     if once || out.is_json() {
-        return out.data(&report, report::describe);
+        return out.data(&report, |report| report::describe(report, words));
     }
-    talk(&report::describe(&report));
+    talk(&report::describe(&report, words));
     Ok(())
 }
 
-fn farewell(serving: &Serving, logins: &[seed::Login], kiosk: KioskId, token: &str) -> String {
+fn farewell(words: &Words, serving: &Serving, logins: &[seed::Login], kiosk: KioskId, token: &str) -> String {
     let base = format!("http://{}", serving.address);
     let program = std::env::current_exe().map_or_else(|_| "jarvis".to_owned(), |p| p.display().to_string());
     let logins: Vec<_> = logins
@@ -124,14 +131,15 @@ fn farewell(serving: &Serving, logins: &[seed::Login], kiosk: KioskId, token: &s
     );
     format!(
         "\nJARVIS serves {base}   API: {base}/api/docs   stop: Ctrl-C\n\n\
-         Logins (POST /api/v1/auth/sign-in):\n{logins}\n\n\
-         Read badge BADGE_001 at the kiosk of Lyon:\n  \
+         {} (POST /api/v1/auth/sign-in):\n{logins}\n\n\
+         {}\n  \
          curl -s {base}/api/v1/sessions -H 'content-type: application/json' \\\n    \
          -H 'authorization: Bearer {token}' \\\n    \
          -d '{{\"badge_id\":\"BADGE_001\"}}'\n\n\
-         The token lasts 15 minutes. In another terminal:\n  \
+         {}\n  \
          {program} token mint --kiosk {kiosk}\n  \
          {program} recall BADGE_001 'douleur au genou' --gym lyon\n  \
-         {program} doctor\n"
+         {program} doctor\n",
+        words.logins, words.read_badge, words.token_lasts
     )
 }

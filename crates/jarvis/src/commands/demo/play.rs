@@ -1,5 +1,6 @@
 //! Plays the conversations as a kiosk would: over HTTP, from the pairing code to the end of the session.
 
+use super::words::Words;
 use super::{script, seed};
 use crate::commands::kiosk::new_code;
 use crate::connection::GymDesk;
@@ -33,13 +34,20 @@ pub struct Played {
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Plays what was not played before, waits until everything is processed, and returns the sessions.
-pub async fn play_all(serving: &Serving, mut say: impl FnMut(&str)) -> anyhow::Result<Vec<Played>> {
+pub async fn play_all(
+    serving: &Serving,
+    words: &Words,
+    mut say: impl FnMut(&str),
+) -> anyhow::Result<Vec<Played>> {
     let mut played = Vec::new();
     for conversation in script::conversations()? {
-        say(&format!("{} speaks at {}", conversation.badge, conversation.gym));
+        say(&format!(
+            "{} {} {}",
+            conversation.badge, words.speaks_at, conversation.gym
+        ));
         played.push(play(serving, &conversation).await?);
     }
-    say("making memory of what was said");
+    say(words.making_memory);
     let begun = Instant::now();
     for p in &played {
         while !is_done(serving, p).await? {
@@ -94,12 +102,18 @@ async fn play(serving: &Serving, conversation: &Conversation) -> anyhow::Result<
                 .events
                 > 0
         {
-            spoken = Some(session.session_id.clone());
+            spoken = Some(session.clone());
         }
     }
     tx.commit().await?;
     let session = match spoken {
-        Some(session) => session,
+        // The demo was killed in the middle of it.
+        Some(half) if half.state == SessionState::Open => {
+            let client = Client::of(serving, &kiosk).await?;
+            speak(&client, &half.session_id, conversation).await?;
+            half.session_id
+        }
+        Some(whole) => whole.session_id,
         None => converse(serving, &kiosk, conversation).await?,
     };
     Ok(Played {
@@ -187,6 +201,13 @@ async fn converse(
     let ask = json!({"badge_id": conversation.badge, "language": conversation.language, "channel": "text"});
     let opened = client.post("/sessions", &ask).await?;
     let session: SessionId = opened["session_id"].as_str().context("no session id")?.parse()?;
+    speak(&client, &session, conversation).await?;
+    Ok(session)
+}
+
+/// Says what is to be said and ends the session. The ids of the turns keep one that was said before from being stored
+/// twice.
+async fn speak(client: &Client, session: &SessionId, conversation: &Conversation) -> anyhow::Result<()> {
     for (number, line) in conversation.turns.iter().enumerate() {
         let (kind, text) = match line {
             Line::Member(text) => ("user_transcript", text),
@@ -206,5 +227,5 @@ async fn converse(
             &json!({"reason": "goodbye"}),
         )
         .await?;
-    Ok(session)
+    Ok(())
 }

@@ -1,6 +1,7 @@
 //! What was said, what is remembered of it, and what the next session is told.
 
 use super::play::{Client, Played};
+use super::words::Words;
 use crate::serving::Serving;
 use anyhow::Context as _;
 use jarvis_core::{Actor, EventType, Fact, Scope};
@@ -115,7 +116,7 @@ async fn next_context(serving: &Serving, played: &Played, badge: &str) -> anyhow
 }
 
 /// The report for people.
-pub fn describe(report: &Report) -> String {
+pub fn describe(report: &Report, words: &Words) -> String {
     let mut lines = Vec::new();
     for c in &report.conversations {
         lines.push(format!("\n{} ({}, {})", c.first_name, c.badge_id, c.gym));
@@ -144,12 +145,10 @@ pub fn describe(report: &Report) -> String {
             lines.push(format!("    {what} {:.2} « {quote} »", fact.confidence));
         }
         if let Some(summary) = &c.summary {
-            lines.push(format!("    summary: {}", summary.summary_text));
+            lines.push(format!("    {}: {}", words.summary, summary.summary_text));
         }
     }
     let prompt = report.next_context["prompt"].as_str().unwrap_or_default();
-    lines.push(format!(
-        "\nWhen the first badge is read again, the assistant is told:\n{prompt}"
-    ));
+    lines.push(format!("\n{}\n{prompt}", words.next_time));
     lines.join("\n")
 }

@@ -1,10 +1,12 @@
 //! Loads the gyms with their members, consents, kiosks and logins; what is there already stays.
 
 use super::script::{self, DemoGym, DemoMember};
+use super::words::Words;
 use crate::commands::consent::{self, Answer};
 use crate::commands::user;
 use crate::connection::{self, Urls};
 use crate::output::{Output, talk};
+use crate::private_file;
 use anyhow::Context as _;
 use jarvis_core::{Actor, Clock as _, GymId, KioskId, MemberId, Scope, SystemClock, UserId};
 use jarvis_db::queries::account::Account;
@@ -14,8 +16,6 @@ use jarvis_db::queries::member::{self, NewFitnessProfile, NewMember};
 use jarvis_db::{Db, ScopedTx, provision};
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 /// A login of the demo. Its password was made on this machine and is kept beside the data.
@@ -27,7 +27,7 @@ pub struct Login {
 }
 
 /// Loads what is missing; returns the logins.
-pub async fn load(urls: &Urls, data_dir: &Path, out: Output) -> anyhow::Result<Vec<Login>> {
+pub async fn load(urls: &Urls, data_dir: &Path, out: Output, words: &Words) -> anyhow::Result<Vec<Login>> {
     let db = connection::db(urls).await?;
     for demo in script::gyms()? {
         let mut admin = connection::admin(urls).await?;
@@ -46,7 +46,7 @@ pub async fn load(urls: &Urls, data_dir: &Path, out: Output) -> anyhow::Result<V
     let logins = logins(urls, &db, data_dir).await?;
     db.close().await;
     if !out.is_json() {
-        talk("two gyms are there: lyon (12 members) and nantes (3 members)");
+        talk(words.gyms_are_there);
     }
     Ok(logins)
 }
@@ -158,11 +158,6 @@ async fn logins(urls: &Urls, db: &Db, data_dir: &Path) -> anyhow::Result<Vec<Log
             role: role.to_owned(),
         });
     }
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&path)?;
-    file.write_all(serde_json::to_string_pretty(&logins)?.as_bytes())?;
+    private_file::place(&path, &serde_json::to_string_pretty(&logins)?)?;
     Ok(logins)
 }
