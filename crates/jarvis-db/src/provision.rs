@@ -45,17 +45,7 @@ pub async fn upsert_account(
     password_hash: &str,
 ) -> Result<Uuid, DbError> {
     let mut tx = sqlx::Connection::begin(conn).await?;
-    let id = sqlx::query_scalar!(
-        "insert into auth.users (id, email, encrypted_password, email_confirmed_at)
-         values ($1, lower(btrim($2)), $3, now())
-         on conflict (email) do update set encrypted_password = excluded.encrypted_password
-         returning id",
-        account.id.as_uuid(),
-        account.email,
-        password_hash,
-    )
-    .fetch_one(&mut *tx)
-    .await?;
+    let id = upsert_identity(&mut tx, account, password_hash).await?;
     let gyms: Vec<Uuid> = account.gym_access.iter().map(|g| g.as_uuid()).collect();
     sqlx::query!(
         "insert into public.users (id, email, full_name, role, gym_access, is_active)
@@ -72,5 +62,45 @@ pub async fn upsert_account(
     .execute(&mut *tx)
     .await?;
     tx.commit().await?;
+    Ok(id)
+}
+
+/// The identity that signs in with this e-mail address, with this password from now on.
+///
+/// Looked up first: a platform's unique key on the address is partial (identities of a single sign-on provider, which
+/// have no password, may share it), so no `on conflict` serves both it and our own schema, which has no such column.
+async fn upsert_identity(
+    tx: &mut PgConnection,
+    account: &Account,
+    password_hash: &str,
+) -> Result<Uuid, DbError> {
+    let known = sqlx::query_scalar!(
+        "select u.id from auth.users u
+          where lower(u.email) = lower(btrim($1)) and coalesce(to_jsonb(u) ->> 'is_sso_user', 'false') = 'false'
+          order by u.created_at, u.id limit 1 for update",
+        account.email,
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    if let Some(id) = known {
+        sqlx::query!(
+            "update auth.users set encrypted_password = $2 where id = $1",
+            id,
+            password_hash,
+        )
+        .execute(&mut *tx)
+        .await?;
+        return Ok(id);
+    }
+    let id = account.id.as_uuid();
+    sqlx::query!(
+        "insert into auth.users (id, email, encrypted_password, email_confirmed_at)
+         values ($1, lower(btrim($2)), $3, now())",
+        id,
+        account.email,
+        password_hash,
+    )
+    .execute(&mut *tx)
+    .await?;
     Ok(id)
 }

@@ -1,9 +1,10 @@
 //! Up, down, twice, at the same time, and on databases that are not as they should be.
 
 use chrono::DateTime;
-use jarvis_core::{Purpose, Scope};
+use jarvis_core::{Purpose, Scope, UserId};
 use jarvis_db::migrations::{self, Loss, MigrationError, Source, State};
-use jarvis_db::{ConnectSettings, Db, DbError};
+use jarvis_db::queries::account::Account;
+use jarvis_db::{ConnectSettings, Db, DbError, provision};
 use jarvis_testkit::{Cluster, LOGIN_PASSWORD, TestDb};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -266,6 +267,78 @@ async fn platform(cluster: &Cluster) -> SecretString {
     as_user("postgres", "p", "project")
 }
 
+/// A password once, then another one and other rights, beside an identity of single sign-on with the same address.
+async fn accounts_are_made_and_changed(url: &SecretString) {
+    const IDENTITIES: &str =
+        "select array_agg(concat_ws(' ', email, encrypted_password) order by is_sso_user)
+                              from auth.users";
+    run(
+        url,
+        "insert into auth.users (id, email, is_sso_user) values (gen_random_uuid(), 'lea@exemple.fr', true)",
+    )
+    .await;
+    let account = Account {
+        id: UserId::from(uuid::Uuid::now_v7()),
+        email: " Lea@exemple.fr".to_owned(),
+        full_name: None,
+        role: "gym_staff".to_owned(),
+        gym_access: Vec::new(),
+        is_active: true,
+    };
+    let mut owner = connect(url).await;
+    let id = provision::upsert_account(&mut owner, &account, "one")
+        .await
+        .unwrap();
+    assert_eq!(id, account.id.as_uuid());
+    let identities: Vec<String> = ask(url, IDENTITIES).await;
+    assert_eq!(identities, ["lea@exemple.fr one", "lea@exemple.fr"]);
+
+    let changed = Account {
+        id: UserId::from(uuid::Uuid::now_v7()),
+        role: "gym_manager".to_owned(),
+        email: "LEA@exemple.fr".to_owned(),
+        ..account
+    };
+    let again = provision::upsert_account(&mut owner, &changed, "two")
+        .await
+        .unwrap();
+    assert_eq!(again, id, "the same address is the same person");
+    let identities: Vec<String> = ask(url, IDENTITIES).await;
+    assert_eq!(identities, ["lea@exemple.fr two", "lea@exemple.fr"]);
+    let people: Vec<String> = ask(url, "select array_agg(email || ' ' || role) from public.users").await;
+    assert_eq!(people, ["lea@exemple.fr gym_manager"]);
+    owner.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_account_is_made_once_in_a_schema_of_ours_too() {
+    let test = TestDb::new().await;
+    let mut owner = connect(test.url()).await;
+    let mut account = Account {
+        id: UserId::from(uuid::Uuid::now_v7()),
+        email: "Noa@exemple.fr".to_owned(),
+        full_name: None,
+        role: "gym_staff".to_owned(),
+        gym_access: Vec::new(),
+        is_active: true,
+    };
+    let id = provision::upsert_account(&mut owner, &account, "one")
+        .await
+        .unwrap();
+    account.id = UserId::from(uuid::Uuid::now_v7());
+    let again = provision::upsert_account(&mut owner, &account, "two")
+        .await
+        .unwrap();
+    assert_eq!(again, id);
+    let stored: String = ask(
+        test.url(),
+        "select concat_ws(' ', email, encrypted_password) from auth.users",
+    )
+    .await;
+    assert_eq!(stored, "noa@exemple.fr two");
+    owner.close().await.unwrap();
+}
+
 #[tokio::test]
 async fn a_platform_that_gives_no_superuser_is_migrated_and_left_as_it_is() {
     const PLATFORM: &str = "select string_agg(x, ',' order by x) from (
@@ -284,6 +357,7 @@ async fn a_platform_that_gives_no_superuser_is_migrated_and_left_as_it_is() {
     );
     assert_eq!(ask::<String>(&url, PLATFORM).await, before);
 
+    accounts_are_made_and_changed(&url).await;
     run(
         &url,
         format!("alter role jarvis_login password '{LOGIN_PASSWORD}'"),
@@ -296,7 +370,7 @@ async fn a_platform_that_gives_no_superuser_is_migrated_and_left_as_it_is() {
     db.begin(&Scope::System).await.unwrap().commit().await.unwrap();
     db.close().await;
 
-    migrations::down(&url, ours(), 100, false).await.unwrap();
+    migrations::down(&url, ours(), 100, true).await.unwrap();
     assert_eq!(ask::<String>(&url, PLATFORM).await, before);
     assert_eq!(
         migrations::up(&url, ours()).await.unwrap().len(),
