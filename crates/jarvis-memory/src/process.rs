@@ -418,10 +418,11 @@ async fn write_fact(
         let ended = |old: &&Fact| {
             old.category == draft.category && extract::ends(draft, &old.fact_key, &old.fact_value)
         };
+        let mut accepted = true;
         for old in known.iter().filter(ended) {
-            fact::retire(tx, gym, old.id, Some(session)).await?;
+            accepted &= fact::retire(tx, gym, old.id, Some(session)).await?;
         }
-        return Ok(true);
+        return Ok(accepted);
     }
     let event = material.turns.get(draft.turn).and_then(|t| t.event_id);
     let value = stored_value(draft);

@@ -178,24 +178,26 @@ pub async fn list_of_session(
     .collect()
 }
 
-/// Retires a fact: it is no longer true, its history stays. False when there is no such active fact.
+/// Retires a fact: it is no longer true, its history stays. False when there is no such active fact, or when a guard
+/// of the database kept it: a later conversation, or a person, said otherwise.
 pub async fn retire(
     tx: &mut ScopedTx,
     gym: GymId,
     fact: FactId,
     session: Option<&SessionId>,
 ) -> Result<bool, DbError> {
-    let done = sqlx::query!(
-        "update public.member_facts
-            set is_active = false, source_session_id = coalesce($3, source_session_id)
-          where gym_id = $1 and id = $2 and is_active",
+    let retired = sqlx::query_scalar!(
+        r#"update public.member_facts
+              set is_active = false, source_session_id = coalesce($3, source_session_id)
+            where gym_id = $1 and id = $2 and is_active
+           returning not is_active as "retired!""#,
         gym.as_uuid(),
         fact.as_uuid(),
         session.map(SessionId::as_str),
     )
-    .execute(&mut **tx)
+    .fetch_optional(&mut **tx)
     .await?;
-    Ok(done.rows_affected() == 1)
+    Ok(retired.unwrap_or(false))
 }
 
 /// A line of a fact's history.
