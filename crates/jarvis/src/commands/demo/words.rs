@@ -60,11 +60,18 @@ impl Words {
         Self::of_locales(names.iter().flatten().map(OsString::as_os_str))
     }
 
-    /// By the first locale that is not empty, as POSIX has it; French, the language of the gyms, without one.
+    /// By the first locale that is not empty, as POSIX has it; French, the language of the gyms, when it names no
+    /// language (`C`, `POSIX`) or there is none.
     fn of_locales<'a>(mut names: impl Iterator<Item = &'a OsStr>) -> &'static Self {
-        match names.find(|name| !name.is_empty()) {
-            Some(name) if !name.as_encoded_bytes().starts_with(b"fr") => &ENGLISH,
-            _ => &FRENCH,
+        let name = names.find(|name| !name.is_empty()).unwrap_or_default();
+        let language = name
+            .as_encoded_bytes()
+            .split(|b| *b == b'_' || *b == b'.')
+            .next()
+            .unwrap_or_default();
+        match language {
+            b"" | b"C" | b"POSIX" | b"fr" => &FRENCH,
+            _ => &ENGLISH,
         }
     }
 }
@@ -80,7 +87,8 @@ mod tests {
             (["", "fr_FR.UTF-8"], &FRENCH),
             (["fr_CA", "en_US.UTF-8"], &FRENCH),
             (["en_GB", "fr_FR"], &ENGLISH),
-            (["", "C.UTF-8"], &ENGLISH),
+            (["", "C.UTF-8"], &FRENCH),
+            (["POSIX", ""], &FRENCH),
         ] {
             assert_eq!(
                 Words::of_locales(locales.map(OsStr::new).into_iter()),
