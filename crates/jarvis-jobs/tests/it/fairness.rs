@@ -33,8 +33,10 @@ async fn place_of_the_fifth(concurrency: usize) -> usize {
     let sink = Arc::clone(&order);
     let handler = move |_, job: Probe| {
         sink.lock().unwrap().push(job.gym.unwrap());
+        // Long beside the time that the queue itself takes, so that gyms share by turns and not by who is written
+        // down as finished first.
         async {
-            sleep(Duration::from_millis(5)).await;
+            sleep(Duration::from_millis(150)).await;
             Ok(())
         }
     };
