@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 const OPENINGS: usize = 500;
 
-/// `JARVIS_BIN=target/demo/jarvis cargo xtask with-postgres -- cargo nextest run -p tests-e2e --run-ignored only
+/// `JARVIS_BIN=target/release/jarvis cargo xtask with-postgres -- cargo nextest run -p tests-e2e --run-ignored only
 /// --no-capture measure_opening_a_session`
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a measurement, for a program built with optimisation"]
