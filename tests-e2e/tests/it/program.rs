@@ -9,10 +9,9 @@ use std::process::Stdio;
 use tokio::process::Command;
 
 /// Variables of the surroundings that would change what the program does.
-const FOREIGN: [&str; 9] = [
+pub const FOREIGN: [&str; 8] = [
     "DATABASE_URL",
     "JARVIS_ADMIN_DATABASE_URL",
-    "JARVIS_DATA",
     "JARVIS_DATA_DIR",
     "JARVIS_LISTEN",
     "JARVIS_LOG",

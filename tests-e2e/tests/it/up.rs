@@ -1,7 +1,7 @@
 //! `jarvis up`: a PostgreSQL of its own, also after accidents, as root and as anybody.
 
 use crate::gyms::{self, EVERYTHING, GOAL};
-use crate::program::{self, Program, fetched, text};
+use crate::program::{self, FOREIGN, Program, fetched, text};
 use crate::server::{Server, is_alive};
 use crate::stored::traces;
 use nix::sys::signal::Signal;
@@ -228,6 +228,9 @@ async fn anybody_but_root_runs_up_in_their_home() {
     let copy = program.folder().join("jarvis");
     std::fs::copy(program::path(), &copy).unwrap();
     let mut command = Command::new("setpriv");
+    for name in FOREIGN {
+        command.env_remove(name);
+    }
     command
         .args([
             &format!("--reuid={NOBODY}"),
