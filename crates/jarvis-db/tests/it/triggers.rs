@@ -224,6 +224,20 @@ async fn visits_move_the_members_counters_and_never_change() {
 }
 
 #[tokio::test]
+async fn no_entry_of_a_ledger_is_ever_edited() {
+    let world = World::new().await;
+    let mut tx = world.admin().await;
+    for change in [
+        "update jarvis.price_book set usd_per_million = 0",
+        "delete from jarvis.price_book",
+        "update jarvis.usage_ledger set cost_usd = 0",
+        "update jarvis.audit_log set reason = 'x'",
+    ] {
+        assert_eq!(refusal_code(&mut tx, change).await, "JA001", "{change}");
+    }
+}
+
+#[tokio::test]
 async fn erasing_a_member_erases_every_row_of_theirs_and_nobody_elses() {
     let world = World::new().await;
     let mut tx = world.act_as(MANAGER_A).await;

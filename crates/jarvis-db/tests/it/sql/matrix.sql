@@ -46,7 +46,10 @@ insert into world.probes values
   (21, 'jarvis.data_map', '(schema_name, table_name, column_name, class, retention, in_export, erased_how) values (''x'', ''x'', ''x'', ''public'', ''x'', false, ''x'')', 'retention = ''x'''),
   (22, 'jarvis.jobs', '(kind, gym_id) values (''test.matrix'', {g})', 'run_at = now()'),
   (23, 'jarvis.job_schedules', '(name, last_tick) values (''x'', now())', 'last_tick = now()'),
-  (24, 'auth.users', '(email) values (''new@exemple.fr'')', 'last_sign_in_at = now()');
+  (24, 'auth.users', '(email) values (''new@exemple.fr'')', 'last_sign_in_at = now()'),
+  (25, 'jarvis.price_book', '(model, unit, valid_from, usd_per_million, source) values (''x'', ''input_token'', now(), 1, ''x'')', 'usd_per_million = 2'),
+  (26, 'jarvis.usage_ledger', '(gym_id, provider, model, input_tokens, output_tokens) values ({g}, ''x'', ''x'', 1, 1)', 'cost_usd = 0'),
+  (27, 'jarvis.audit_log', '(gym_id, action, entity) values ({g}, ''fact.read'', ''member_fact'')', 'reason = ''x''');
 
 create function world.try(who world.personas, statement text) returns text
   language plpgsql as $$

@@ -61,3 +61,7 @@ select gym_id, member_id, 'inactivity', 'Absence' from world.full_lives;
 insert into public.insights_reports (gym_id, report_type, title, period_start, period_end)
 select gym_id, 'daily_summary', 'Jour', now() - n * interval '1 day', now() from world.full_lives;
 insert into jarvis.jobs (kind, gym_id) select 'test.world', gym_id from world.full_lives;
+insert into jarvis.price_book (model, unit, valid_from, usd_per_million, source) values ('modèle', 'input_token', now(), 1, 'test');
+insert into jarvis.usage_ledger (gym_id, provider, model, input_tokens, output_tokens)
+select gym_id, 'test', 'modèle', 1, 1 from world.full_lives;
+insert into jarvis.audit_log (gym_id, action, entity, member_id) select gym_id, 'fact.read', 'member_fact', member_id from world.full_lives;
