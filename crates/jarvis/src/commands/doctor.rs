@@ -86,7 +86,7 @@ async fn findings(conn: &mut PgConnection) -> anyhow::Result<Vec<Finding>> {
         Finding {
             code: "session_orphaned",
             what: "open without a sign of life for more than 30 minutes",
-            mend: "is a worker running? it closes orphans every minute",
+            mend: "is a worker running? start `jarvis worker`; it closes orphans every minute",
             sessions: invariant::open_since(conn, now - PATIENCE * 2).await?,
         },
     ];
