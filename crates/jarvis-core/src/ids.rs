@@ -84,8 +84,6 @@ typed_id! {
     FactId;
     /// The summary of one session.
     SummaryId;
-    /// One physical presence.
-    VisitId;
 }
 
 /// The id of a session, as handed to clients: 1 to 128 visible characters.

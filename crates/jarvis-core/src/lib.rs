@@ -18,7 +18,7 @@ pub use consent::{ConsentSet, Purpose};
 pub use error_code::ErrorCode;
 pub use event::{EventType, NewEvent};
 pub use fact::{Category, Fact, FactDraft};
-pub use ids::{EventId, FactId, GymId, KioskId, MemberId, SessionId, SummaryId, UserId, VisitId};
+pub use ids::{EventId, FactId, GymId, KioskId, MemberId, SessionId, SummaryId, UserId};
 pub use language::Language;
 pub use scope::{Actor, Scope};
 pub use sentiment::Sentiment;

@@ -89,26 +89,22 @@ async fn note_failure(
 
 async fn try_process(memory: &Memory, gym: GymId, scope: &Scope, id: &SessionId) -> Result<(), MemoryError> {
     let mut tx = memory.db.begin(scope).await?;
-    let Some(mut material) = read_material(&mut tx, gym, id).await? else {
+    let Some(material) = read_material(&mut tx, gym, id).await? else {
         return Ok(());
     };
     tx.commit().await?;
     let now = memory.clock.now();
-    let plan = match reason_for_nothing(&material) {
-        Some(reason) => Plan::Nothing(reason),
-        None => Plan::Remember(Box::new(digest(memory, &mut material).await?)),
-    };
+    let (material, plan) = read_out(memory, material).await?;
     store(memory, scope, &material, plan, now).await
 }
 
 /// What one session is made into memory from.
-#[derive(Clone)]
 struct Material {
     session: Session,
     member: Member,
     consents: ConsentSet,
-    /// How many turns are stored.
-    stored_turns: usize,
+    /// How many turns are stored with their words.
+    stored_turns: i64,
     /// What may be worked with.
     turns: Vec<Turn>,
     /// What to know about the turns: stable codes.
@@ -132,7 +128,7 @@ async fn read_material(
         .into_iter()
         .map(turn)
         .collect();
-    let stored_turns = turns.len();
+    let stored_turns = i64::try_from(turns.len()).unwrap_or(i64::MAX);
     let mut notes = Vec::new();
     if session.withheld_health_spans > 0 {
         notes.push(note::HEALTH_WITHHELD);
@@ -199,7 +195,7 @@ fn reason_for_nothing(material: &Material) -> Option<&'static str> {
     let said = |t: &Turn| t.speaker == Speaker::Member && has_words(&t.text);
     if material.turns.iter().any(said) {
         None
-    } else if material.session.withheld_health_spans > 0 {
+    } else if material.notes.contains(&note::HEALTH_WITHHELD) {
         Some("no_consent")
     } else {
         Some("no_user_turn")
@@ -228,31 +224,39 @@ enum Plan {
     Remember(Box<Digest>),
 }
 
-async fn digest(memory: &Memory, material: &mut Material) -> Result<Digest, MemoryError> {
-    let mut worked = material.clone();
+/// Works out what to write, before anything is locked.
+async fn read_out(memory: &Memory, mut material: Material) -> Result<(Material, Plan), MemoryError> {
     // A long conversation takes a second of computing, which must not hold up the requests of others.
-    let (read, mut digest) = tokio::task::spawn_blocking(move || {
-        let digest = read_out(&mut worked);
-        (worked, digest)
-    })
-    .await
-    .map_err(|_| MemoryError::Bug("reading a conversation panicked"))?;
-    *material = read;
-    digest.embedding = memory.embedder.passage(&digest.summary.text).await?;
-    Ok(digest)
+    let compute = move || {
+        withhold_health(&mut material);
+        let plan = match reason_for_nothing(&material) {
+            Some(reason) => Plan::Nothing(reason),
+            None => Plan::Remember(Box::new(digest(&material))),
+        };
+        (material, plan)
+    };
+    let (material, mut plan) = tokio::task::spawn_blocking(compute)
+        .await
+        .map_err(|_| MemoryError::Bug("reading a conversation panicked"))?;
+    if let Plan::Remember(digest) = &mut plan {
+        digest.embedding = memory.embedder.passage(&digest.summary.text).await?;
+    }
+    Ok((material, plan))
 }
 
-/// What a conversation says: facts, sentiment, summary. Without `health_memory`, what was stored while the member
-/// still agreed to it is not worked with.
-fn read_out(material: &mut Material) -> Digest {
-    let language = material.session.language;
-    let health = material.consents.allows(Purpose::HealthMemory);
-    if !health
-        && mask_turns(&mut material.turns, language)
-        && !material.notes.contains(&note::HEALTH_WITHHELD)
-    {
+/// Without `health_memory`, what was stored while the member still agreed to it is not worked with.
+fn withhold_health(material: &mut Material) {
+    let withheld = !material.consents.allows(Purpose::HealthMemory)
+        && mask_turns(&mut material.turns, material.session.language);
+    if withheld && !material.notes.contains(&note::HEALTH_WITHHELD) {
         material.notes.push(note::HEALTH_WITHHELD);
     }
+}
+
+/// What a conversation says: facts, sentiment, summary.
+fn digest(material: &Material) -> Digest {
+    let language = material.session.language;
+    let health = material.consents.allows(Purpose::HealthMemory);
     let session_date = material.session_date();
     let input = ExtractionInput {
         turns: &material.turns,
@@ -308,9 +312,9 @@ async fn store(
     if current.is_none_or(|s| s.state != SessionState::Closing) {
         return Ok(());
     }
-    let turns = event::list_transcript(&mut tx, gym, id).await?.len();
+    let stored = event::count(&mut tx, gym, id).await?;
     let consents = consent::in_force(&mut tx, gym, material.member.id).await?;
-    if turns != material.stored_turns || consents != material.consents {
+    if stored.user_turns + stored.assistant_turns != material.stored_turns || consents != material.consents {
         return Err(MemoryError::Changed);
     }
     let mut notes: Vec<String> = material.notes.iter().map(|&n| n.to_owned()).collect();

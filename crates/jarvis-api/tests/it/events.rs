@@ -173,6 +173,14 @@ async fn impossible_times_are_replaced_by_the_time_of_arrival() {
         "{}",
         answer.body
     );
+    let codes: Vec<_> = answer.body["accepted"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|a| a["code"].clone())
+        .collect();
+    let wrong = json!("timestamp_out_of_range");
+    assert_eq!(codes, [wrong.clone(), wrong, json!(null)], "{}", answer.body);
     let sane = "select count(*) from public.conversation_events where \"timestamp\" between now() - interval '1 hour' and now() + interval '1 hour'";
     assert_eq!(world.count(sane).await, 3);
 }

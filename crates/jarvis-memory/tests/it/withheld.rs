@@ -176,3 +176,26 @@ async fn names_and_ids_are_no_place_to_say_something() {
         .unwrap();
     assert_eq!((recorded.accepted.len(), recorded.rejected.len()), (0, 2));
 }
+
+#[tokio::test]
+async fn a_conversation_about_nothing_but_health_ends_empty_once_the_consent_is_withdrawn() {
+    let stage = Stage::with(embedder()).await;
+    let gym = stage.gym("lyon").await;
+    let member = stage.member(&gym, "BADGE_001", EVERYTHING).await;
+    let session = stage.open(&gym, "BADGE_001").await.session_id;
+    stage.say(&gym, &session, &[KNEE]).await;
+    stage
+        .test
+        .seed_consent(gym.id, member, Purpose::HealthMemory, false)
+        .await;
+    stage.end(&gym, &session).await;
+    let detail = sessions::get(&stage.memory, &Scope::gym(gym.id, Actor::Server), &session)
+        .await
+        .unwrap();
+    assert_eq!(
+        (detail.session.state, detail.session.state_reason.as_deref()),
+        (SessionState::Empty, Some("no_consent"))
+    );
+    assert_eq!(detail.session.notes, ["health_withheld"]);
+    assert!(detail.summary.is_none() && detail.facts.is_empty());
+}

@@ -110,6 +110,9 @@ pub(crate) struct Accepted {
     duplicate: bool,
     /// Its time was impossible, and the time of arrival was kept instead.
     timestamp_adjusted: bool,
+    /// What was wrong with it all the same: `timestamp_out_of_range`, or null.
+    #[schema(example = "timestamp_out_of_range")]
+    code: Option<&'static str>,
 }
 
 /// An event that was not stored.
@@ -133,6 +136,9 @@ impl From<Recorded> for RecordedEvents {
             id: a.id.map(Uuid::from),
             duplicate: a.duplicate,
             timestamp_adjusted: a.timestamp_adjusted,
+            code: a
+                .timestamp_adjusted
+                .then(|| ErrorCode::TimestampOutOfRange.as_str()),
         });
         let rejected = r.rejected.into_iter().map(|r| Rejected {
             index: r.index,
