@@ -4,6 +4,7 @@
 mod consent;
 mod data_map;
 mod embedded;
+mod facts_order;
 mod facts_upsert;
 mod isolation_matrix;
 mod migrations;
