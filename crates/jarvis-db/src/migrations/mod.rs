@@ -4,12 +4,14 @@
 //! that both tools read and write the same one. Down migrations lie in a folder of their own, because beside the
 //! others that CLI would run a down first.
 
+mod catalogue;
 mod error;
 mod history;
 mod loss;
 mod run;
 mod source;
 
+pub use catalogue::{Catalogue, Difference, Object};
 pub use error::MigrationError;
 pub use history::{Entry, State};
 pub use loss::Loss;
