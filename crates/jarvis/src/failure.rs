@@ -79,6 +79,7 @@ pub fn report(output: Output, error: &anyhow::Error) -> ExitCode {
                 | MigrationError::UnknownVersions { .. }
                 | MigrationError::DataLoss { .. }
                 | MigrationError::BadSource(_)
+                | MigrationError::NoSuchVersion { .. }
         )
     });
     let refused = refused || matches!(error.downcast_ref(), Some(MemoryError::Refused { .. }));

@@ -16,4 +16,5 @@ mod program;
 mod server;
 mod stored;
 mod story;
+mod two_tools;
 mod up;

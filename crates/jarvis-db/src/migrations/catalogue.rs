@@ -15,11 +15,11 @@ type Row = (String, String, Option<String>, String, Option<String>);
 pub struct Object {
     /// What it is, such as `table`, `policy`, `function`, `rights`, `row level security`, `comment`.
     pub kind: String,
-    /// The schema it stands in; `extensions` for extensions, wherever they are installed.
+    /// The schema it stands in; empty for an extension.
     pub schema: String,
     /// The table or view it belongs to, when it does, with its schema.
     pub relation: Option<String>,
-    /// Its whole name; of a policy, trigger or constraint the table's and then its own.
+    /// Its whole name; of a policy, trigger, rule or constraint its own and `on` which table.
     pub name: String,
 }
 
@@ -171,13 +171,13 @@ mod tests {
         let table = object("table", None, "public.a");
         let expected = catalogue(&[
             (table.clone(), "owner"),
-            (object("policy", Some("public.a"), "public.a one"), "x"),
+            (object("policy", Some("public.a"), "one on public.a"), "x"),
             (object("column", Some("public.a"), "public.a.id"), "uuid"),
         ]);
         let found = catalogue(&[
             (table, "owner"),
             (object("column", Some("public.a"), "public.a.id"), "text"),
-            (object("trigger", Some("public.a"), "public.a t"), "x"),
+            (object("trigger", Some("public.a"), "t on public.a"), "x"),
         ]);
         let told: Vec<String> = expected
             .differences(&found)
@@ -188,8 +188,8 @@ mod tests {
             told,
             [
                 "column public.a.id: expected `uuid`, found `text`",
-                "policy public.a one is missing",
-                "trigger public.a t should not be there",
+                "policy one on public.a is missing",
+                "trigger t on public.a should not be there",
             ]
         );
         assert!(expected.differences(&expected).is_empty());

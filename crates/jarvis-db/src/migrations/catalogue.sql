@@ -35,9 +35,9 @@ with
   -- An owner's own rights go without saying.
   right_of_relation as (
     select r.oid, string_agg(distinct g.name || ' may ' || lower(a.privilege_type)
-                             || case when a.is_grantable then ' and pass it on' else '' end, ', '
+                             || case when a.is_grantable then ' with grant option' else '' end, ', '
                              order by g.name || ' may ' || lower(a.privilege_type)
-                             || case when a.is_grantable then ' and pass it on' else '' end) as who
+                             || case when a.is_grantable then ' with grant option' else '' end) as who
       from relation r cross join lateral pg_catalog.aclexplode(r.relacl) a join role g on g.oid = a.grantee
      where a.grantee <> r.relowner
      group by r.oid),
@@ -111,7 +111,7 @@ select 'rights on column', r.nspname, r.called, format('%s.%I', r.called, a.attn
 
 union all
 -- Since version 18 `not null` is a constraint too; it stands with its column here.
-select 'constraint', r.nspname, r.called, format('%s %I', r.called, c.conname),
+select 'constraint', r.nspname, r.called, format('%I on %s', c.conname, r.called),
        concat_ws(' ', pg_catalog.pg_get_constraintdef(c.oid), case when not c.convalidated then '(not validated)' end)
   from pg_catalog.pg_constraint c join relation r on r.oid = c.conrelid
  where c.contype <> 'n'
@@ -124,24 +124,24 @@ select 'index', r.nspname, r.called, format('%I.%I', r.nspname, i.relname),
  where not exists (select from pg_catalog.pg_constraint c where c.conindid = x.indexrelid and c.contype in ('p', 'u', 'x'))
 
 union all
-select 'trigger', r.nspname, r.called, format('%s %I', r.called, t.tgname),
+select 'trigger', r.nspname, r.called, format('%I on %s', t.tgname, r.called),
        concat_ws(' ', pg_catalog.pg_get_triggerdef(t.oid),
                  case t.tgenabled when 'D' then '(disabled)' when 'A' then '(always)' when 'R' then '(replica)' end)
   from pg_catalog.pg_trigger t join relation r on r.oid = t.tgrelid
  where not t.tgisinternal
 
 union all
-select 'policy', r.nspname, r.called, format('%s %I', r.called, p.polname),
-       concat_ws(' ', case when p.polpermissive then 'permissive' else 'restrictive' end,
+select 'policy', r.nspname, r.called, format('%I on %s', p.polname, r.called),
+       concat_ws(' ', 'as', case when p.polpermissive then 'permissive' else 'restrictive' end,
                  'for', case p.polcmd when 'r' then 'select' when 'a' then 'insert' when 'w' then 'update'
                                       when 'd' then 'delete' else 'all' end,
                  'to', (select string_agg(g.name, ', ' order by g.name) from role g where g.oid = any(p.polroles)),
-                 'using ' || pg_catalog.pg_get_expr(p.polqual, p.polrelid),
-                 'with check ' || pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid))
+                 'using (' || pg_catalog.pg_get_expr(p.polqual, p.polrelid) || ')',
+                 'with check (' || pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid) || ')')
   from pg_catalog.pg_policy p join relation r on r.oid = p.polrelid
 
 union all
-select 'rule', r.nspname, r.called, format('%s %I', r.called, w.rulename), pg_catalog.pg_get_ruledef(w.oid)
+select 'rule', r.nspname, r.called, format('%I on %s', w.rulename, r.called), pg_catalog.pg_get_ruledef(w.oid)
   from pg_catalog.pg_rewrite w join relation r on r.oid = w.ev_class
  where w.rulename <> '_RETURN'
 
@@ -202,5 +202,5 @@ select 'comment', r.nspname, null, r.called, d.description
  where d.classoid = 'pg_catalog.pg_proc'::regclass
 
 union all
-select 'extension', 'extensions', null, e.extname::text, 'installed'
+select 'extension', '', null, e.extname::text, 'installed'
   from pg_catalog.pg_extension e

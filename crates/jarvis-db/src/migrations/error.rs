@@ -38,6 +38,17 @@ pub enum MigrationError {
         /// The unknown versions.
         versions: Vec<String>,
     },
+    /// A version that is neither known here nor on record.
+    #[error("there is no migration {version}")]
+    NoSuchVersion {
+        /// What was asked for.
+        version: String,
+        /// What there is, known here or on record, oldest first.
+        known: Vec<String>,
+    },
+    /// The database that the schema is compared with cannot be made.
+    #[error("cannot make a database to compare with: {0}")]
+    NoScratch(DbError),
     /// A migration failed; its transaction was rolled back, earlier ones stay applied.
     #[error("migration {version}_{name} failed{}: {message}", at_line(*line))]
     Failed {
@@ -90,6 +101,16 @@ impl MigrationError {
                 Some("take it over with `jarvis migration adopt`, which keeps every row".into())
             }
             Self::UnknownVersions { versions } => Some(repair_hint(versions)),
+            Self::NoSuchVersion { known, .. } => Some(if known.is_empty() {
+                "there is none at all".to_owned()
+            } else {
+                format!("there are: {}", known.join(", "))
+            }),
+            Self::NoScratch(_) => Some(
+                "the login needs the right to create databases and to install the extensions there; or name an empty \
+                 database of the same PostgreSQL version with --scratch-url and a login that has it"
+                    .into(),
+            ),
             Self::DataLoss { .. } => {
                 Some("make a backup, then repeat with --allow-data-loss if the rows may go".into())
             }
@@ -125,15 +146,18 @@ fn extension_hint(extension: &str, server: &str) -> String {
 
 /// The history is the operator's: we say how to repair it, and never do it unasked.
 fn repair_hint(versions: &[String]) -> String {
-    let list: Vec<String> = versions
-        .iter()
-        .map(|v| format!("'{}'", v.replace('\'', "''")))
-        .collect();
+    let [ours, theirs] = repair_commands(versions, "reverted");
     format!(
-        "use the program that applied them; or, if they are gone for good, forget them with: \
-         delete from supabase_migrations.schema_migrations where version in ({}); \
-         (the Supabase CLI: supabase migration repair --status reverted {})",
-        list.join(", "),
-        versions.join(" ")
+        "use the program that applied them, or name the folder that holds them with --dir; or, if they are gone for \
+         good, forget them: `{ours}` (the Supabase CLI: `{theirs}`)"
     )
+}
+
+/// How each of the two tools marks `versions` as `status`.
+pub fn repair_commands(versions: &[String], status: &str) -> [String; 2] {
+    let list = versions.join(" ");
+    [
+        format!("jarvis migration repair {list} --status {status}"),
+        format!("supabase migration repair {list} --status {status} --remote=\"$DATABASE_URL\""),
+    ]
 }

@@ -89,6 +89,20 @@ pub(super) async fn recorded(connection: &mut PgConnection) -> Result<Vec<(Strin
     .await?)
 }
 
+/// The text on record of every version: its statements, joined. Other tools may have recorded none.
+pub(super) async fn recorded_texts(
+    connection: &mut PgConnection,
+) -> Result<Vec<(String, Option<String>)>, DbError> {
+    Ok(sqlx::query_as(
+        "select version, array_to_string(statements, E';\\n')
+         from supabase_migrations.schema_migrations order by version",
+    )
+    .fetch_all(connection)
+    .await?)
+}
+
+/// Records a version that was applied just now. The Supabase CLI waits for no lock of ours: if it was faster, this
+/// fails, and with it our second run of the same migration.
 pub(super) async fn insert(connection: &mut PgConnection, migration: &Migration) -> Result<(), sqlx::Error> {
     sqlx::query(
         "insert into supabase_migrations.schema_migrations (version, name, statements) values ($1, $2, $3)",
@@ -142,25 +156,38 @@ pub(super) async fn refuse_foreign(
     source: &Source,
     recorded: &[(String, String)],
 ) -> Result<(), MigrationError> {
-    let versions = |wanted: &dyn Fn(&str) -> bool| -> Vec<String> {
-        recorded
-            .iter()
-            .map(|(v, _)| v.clone())
-            .filter(|v| wanted(v))
-            .collect()
-    };
-    if let Some(landmark) = source.landmark {
-        let guide = versions(&|v| GUIDE_VERSIONS.contains(&v));
-        if !guide.is_empty() && !table_exists(connection, landmark).await? {
-            return Err(MigrationError::ForeignSchema { versions: guide });
-        }
-    }
-    let unknown = versions(&|v| source.find(v).is_none());
+    refuse_foreign_schema(connection, source, recorded).await?;
+    let unknown = versions(recorded, |v| source.find(v).is_none());
     if unknown.is_empty() {
         Ok(())
     } else {
         Err(MigrationError::UnknownVersions { versions: unknown })
     }
+}
+
+/// Refuses a database that holds the guide's schema under the versions that are ours.
+pub(super) async fn refuse_foreign_schema(
+    connection: &mut PgConnection,
+    source: &Source,
+    recorded: &[(String, String)],
+) -> Result<(), MigrationError> {
+    let Some(landmark) = source.landmark else {
+        return Ok(());
+    };
+    let guide = versions(recorded, |v| GUIDE_VERSIONS.contains(&v));
+    if guide.is_empty() || table_exists(connection, landmark).await? {
+        Ok(())
+    } else {
+        Err(MigrationError::ForeignSchema { versions: guide })
+    }
+}
+
+fn versions(recorded: &[(String, String)], wanted: impl Fn(&str) -> bool) -> Vec<String> {
+    recorded
+        .iter()
+        .map(|(version, _)| version.clone())
+        .filter(|version| wanted(version))
+        .collect()
 }
 
 async fn table_exists(connection: &mut PgConnection, table: &str) -> Result<bool, DbError> {

@@ -1,10 +1,10 @@
 use crate::error::DbError;
 use sqlx::{AssertSqlSafe, PgConnection};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// What a down migration would take away.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Loss {
     /// Schema and table.
     pub table: String,
@@ -81,4 +81,62 @@ pub(super) async fn count(
         }
     }
     Ok(lost)
+}
+
+/// Lets nobody write until the transaction ends, so that what is counted stays true; returns the tables. Those of other
+/// owners, such as a platform's, are left alone: no down of ours can touch them.
+pub(super) async fn hold(connection: &mut PgConnection) -> Result<Vec<String>, DbError> {
+    let tables: Vec<String> = sqlx::query_scalar(
+        "select format('%I.%I', n.nspname, c.relname)
+         from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+         where c.relkind in ('r', 'p') and pg_has_role(c.relowner, 'usage')
+           and n.nspname not in ('pg_catalog', 'information_schema', 'supabase_migrations')
+           and n.nspname not like 'pg\\_%'
+         order by 1",
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    for table in &tables {
+        // The name comes quoted out of the catalogue.
+        sqlx::query(AssertSqlSafe(format!(
+            "lock table {table} in share row exclusive mode"
+        )))
+        .execute(&mut *connection)
+        .await?;
+    }
+    Ok(tables)
+}
+
+/// How many rows each of `tables` holds that still is in `shape`.
+pub(super) async fn rows(
+    connection: &mut PgConnection,
+    tables: &[String],
+    shape: &Shape,
+    reference_tables: &[&str],
+) -> Result<BTreeMap<String, i64>, DbError> {
+    let kept: BTreeSet<&String> = shape.iter().map(|(table, _)| table).collect();
+    let mut counted = BTreeMap::new();
+    for table in tables {
+        if reference_tables.contains(&table.as_str()) || !kept.contains(table) {
+            continue;
+        }
+        let rows: i64 = sqlx::query_scalar(AssertSqlSafe(format!("select count(*) from {table}")))
+            .fetch_one(&mut *connection)
+            .await?;
+        counted.insert(table.clone(), rows);
+    }
+    Ok(counted)
+}
+
+/// The rows that a down deletes out of tables it leaves.
+pub(super) fn fewer_rows(before: &BTreeMap<String, i64>, after: &BTreeMap<String, i64>) -> Vec<Loss> {
+    let lost = |(table, rows): (&String, &i64)| {
+        let rows = rows - after.get(table)?;
+        (rows > 0).then(|| Loss {
+            table: table.clone(),
+            column: None,
+            rows,
+        })
+    };
+    before.iter().filter_map(lost).collect()
 }

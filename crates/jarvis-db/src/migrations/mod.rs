@@ -8,15 +8,20 @@ mod catalogue;
 mod error;
 mod history;
 mod loss;
+mod mend;
+mod repair;
 mod run;
 mod source;
+mod verify;
 
 pub use catalogue::{Catalogue, Difference, Object};
-pub use error::MigrationError;
+pub use error::{MigrationError, repair_commands};
 pub use history::{Entry, State};
 pub use loss::Loss;
-pub use run::{Applied, Reverted, down, status, up};
+pub use repair::{Mark, Repaired, repair};
+pub use run::{Applied, Plan, Reverted, down, plan_down, status, up};
 pub use source::{Migration, Source, new_file};
+pub use verify::{Finding, Verification, verify};
 
 pub(crate) use history::check_current;
 

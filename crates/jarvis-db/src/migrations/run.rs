@@ -1,6 +1,6 @@
 use super::error::MigrationError;
 use super::history::{self, Entry};
-use super::loss;
+use super::loss::{self, Loss};
 use super::source::{Migration, Source};
 use crate::error::DbError;
 use crate::pool;
@@ -86,6 +86,33 @@ pub async fn up(url: &SecretString, source: &Source) -> Result<Vec<Applied>, Mig
     Ok(applied)
 }
 
+/// What [`down`] would do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The migrations that would be undone, in that order.
+    pub migrations: Vec<Reverted>,
+    /// What would be lost: rows of tables that go, of columns that go, and rows deleted out of tables that stay.
+    pub lost: Vec<Loss>,
+}
+
+/// Rehearses [`down`] in a transaction that is rolled back.
+///
+/// # Errors
+/// As [`down`], but for the loss, which is told.
+pub async fn plan_down(url: &SecretString, source: &Source, steps: usize) -> Result<Plan, MigrationError> {
+    let mut connection = connect(url).await?;
+    lock(&mut connection).await?;
+    let newest = newest(&mut connection, source, steps).await?;
+    let mut tx = connection.begin().await.map_err(DbError::from)?;
+    let lost = rehearse(&mut tx, source, &newest).await?;
+    tx.rollback().await.map_err(DbError::from)?;
+    connection.close().await.map_err(DbError::from)?;
+    Ok(Plan {
+        migrations: newest.into_iter().map(Reverted::from).collect(),
+        lost,
+    })
+}
+
 /// Undoes the newest `steps` migrations, all in one transaction: either all of them or none.
 ///
 /// # Errors
@@ -98,44 +125,73 @@ pub async fn down(
 ) -> Result<Vec<Reverted>, MigrationError> {
     let mut connection = connect(url).await?;
     lock(&mut connection).await?;
-    let recorded = history::recorded(&mut connection).await?;
-    history::refuse_foreign(&mut connection, source, &recorded).await?;
-    let newest: Vec<&Migration> = recorded
-        .iter()
-        .rev()
-        .filter_map(|(version, _)| source.find(version))
-        .take(steps)
-        .collect();
-
+    let newest = newest(&mut connection, source, steps).await?;
     let mut tx = connection.begin().await.map_err(DbError::from)?;
-    // A count that row level security silently cuts short would be a lie: this makes it an error.
-    sqlx::query("set local row_security = off")
-        .execute(&mut *tx)
-        .await
-        .map_err(DbError::from)?;
-    let before = loss::shape(&mut tx).await?;
-    let mut rehearsal = tx.begin().await.map_err(DbError::from)?;
-    revert_all(&mut rehearsal, &newest).await?;
-    let after = loss::shape(&mut rehearsal).await?;
-    rehearsal.rollback().await.map_err(DbError::from)?;
-    let lost = loss::count(&mut tx, &before, &after, source.reference_tables).await?;
+    let lost = rehearse(&mut tx, source, &newest).await?;
     if !lost.is_empty() && !allow_data_loss {
         return Err(MigrationError::DataLoss { lost });
     }
     revert_all(&mut tx, &newest).await?;
     tx.commit().await.map_err(DbError::from)?;
     connection.close().await.map_err(DbError::from)?;
-    Ok(newest
-        .into_iter()
-        .map(|m| Reverted {
-            version: m.version.clone(),
-            name: m.name.clone(),
-        })
+    Ok(newest.into_iter().map(Reverted::from).collect())
+}
+
+impl From<&Migration> for Reverted {
+    fn from(migration: &Migration) -> Self {
+        Self {
+            version: migration.version.clone(),
+            name: migration.name.clone(),
+        }
+    }
+}
+
+async fn newest<'a>(
+    connection: &mut PgConnection,
+    source: &'a Source,
+    steps: usize,
+) -> Result<Vec<&'a Migration>, MigrationError> {
+    let recorded = history::recorded(connection).await?;
+    history::refuse_foreign(connection, source, &recorded).await?;
+    let applied = recorded.iter().rev();
+    Ok(applied
+        .filter_map(|(version, _)| source.find(version))
+        .take(steps)
         .collect())
 }
 
-async fn connect(url: &SecretString) -> Result<PgConnection, DbError> {
-    let options = PgConnectOptions::from_str(url.expose_secret())?.application_name("jarvis-migration");
+/// What would be lost, found by doing it and taking it back. Taking it back gives up the locks of the downs, so that
+/// all tables are held first: no row may come between the count and the deed.
+async fn rehearse(
+    tx: &mut PgConnection,
+    source: &Source,
+    newest: &[&Migration],
+) -> Result<Vec<Loss>, MigrationError> {
+    // A count that row level security silently cuts short would be a lie: this makes it an error.
+    sqlx::query("set local row_security = off")
+        .execute(&mut *tx)
+        .await
+        .map_err(DbError::from)?;
+    let reference = source.reference_tables;
+    let tables = loss::hold(tx).await?;
+    let before = loss::shape(tx).await?;
+    let mut rehearsal = tx.begin().await.map_err(DbError::from)?;
+    revert_all(&mut rehearsal, newest).await?;
+    let after = loss::shape(&mut rehearsal).await?;
+    let rows_after = loss::rows(&mut rehearsal, &tables, &after, reference).await?;
+    rehearsal.rollback().await.map_err(DbError::from)?;
+    let mut lost = loss::count(tx, &before, &after, reference).await?;
+    let rows_before = loss::rows(tx, &tables, &after, reference).await?;
+    lost.extend(loss::fewer_rows(&rows_before, &rows_after));
+    Ok(lost)
+}
+
+pub(super) async fn connect(url: &SecretString) -> Result<PgConnection, DbError> {
+    connect_with(PgConnectOptions::from_str(url.expose_secret())?).await
+}
+
+pub(super) async fn connect_with(options: PgConnectOptions) -> Result<PgConnection, DbError> {
+    let options = options.application_name("jarvis-migration");
     let mut connection = tokio::time::timeout(Duration::from_secs(10), PgConnection::connect_with(&options))
         .await
         .map_err(|_| pool::unreachable_at(&options, "no answer in time"))?
@@ -147,7 +203,7 @@ async fn connect(url: &SecretString) -> Result<PgConnection, DbError> {
 }
 
 /// Waits for another one who migrates this database. The lock ends with the connection, whatever happens to us.
-async fn lock(connection: &mut PgConnection) -> Result<(), DbError> {
+pub(super) async fn lock(connection: &mut PgConnection) -> Result<(), DbError> {
     sqlx::raw_sql("set lock_timeout = 0")
         .execute(&mut *connection)
         .await?;
@@ -191,7 +247,10 @@ fn numbers(version: &str) -> Vec<u32> {
     version.split('.').map_while(|part| part.parse().ok()).collect()
 }
 
-async fn apply(connection: &mut PgConnection, migration: &Migration) -> Result<(), MigrationError> {
+pub(super) async fn apply(
+    connection: &mut PgConnection,
+    migration: &Migration,
+) -> Result<(), MigrationError> {
     let mut attempt = 1;
     loop {
         match try_apply(connection, migration).await {

@@ -1,8 +1,9 @@
 use super::error::MigrationError;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use include_dir::{Dir, include_dir};
 use std::borrow::Cow;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
@@ -16,7 +17,16 @@ static EMBEDDED: LazyLock<Source> = LazyLock::new(|| {
             .map(Cow::Borrowed)
     };
     let names = FILES.files().filter_map(|file| file.path().file_name()?.to_str());
-    let migrations = names.filter_map(|name| parse(name, &text)).collect::<Vec<_>>();
+    let migration = |file: &str| {
+        let (version, name) = parse(file)?;
+        Some(Migration {
+            version: version.to_owned(),
+            name: name.to_owned(),
+            up: text(Path::new(file))?,
+            down: text(&Path::new("down").join(file)),
+        })
+    };
+    let migrations = names.filter_map(migration).collect::<Vec<_>>();
     Source {
         extensions: &[("vector", "0.7"), ("unaccent", "1.0")],
         landmark: Some("jarvis.consent_ledger"),
@@ -62,16 +72,36 @@ impl Source {
     }
 
     /// The migrations of a folder: `<14 digits>_<name>.sql`, and the downs in its folder `down`.
+    ///
+    /// # Errors
+    /// When the folder or a file cannot be read, two files have one version, or the Supabase CLI would run a file that
+    /// this program would not.
     pub fn from_dir(dir: &Path) -> Result<Self, MigrationError> {
-        let failed = |source| MigrationError::File {
-            path: dir.display().to_string(),
+        let failed = |path: &Path, source| MigrationError::File {
+            path: path.display().to_string(),
             source,
         };
-        let text = |path: &Path| fs::read_to_string(dir.join(path)).ok().map(Cow::Owned);
         let mut migrations = Vec::new();
-        for entry in fs::read_dir(dir).map_err(failed)? {
-            let name = entry.map_err(failed)?.file_name();
-            migrations.extend(name.to_str().and_then(|name| parse(name, &text)));
+        for entry in fs::read_dir(dir).map_err(|error| failed(dir, error))? {
+            let file = entry.map_err(|error| failed(dir, error))?.file_name();
+            let Some(file) = file.to_str() else { continue };
+            let Some((version, name)) = parse(file) else {
+                refuse_short_version(file)?;
+                continue;
+            };
+            let (up, down) = (dir.join(file), dir.join("down").join(file));
+            migrations.push(Migration {
+                version: version.to_owned(),
+                name: name.to_owned(),
+                up: fs::read_to_string(&up)
+                    .map_err(|error| failed(&up, error))?
+                    .into(),
+                down: match fs::read_to_string(&down) {
+                    Ok(text) => Some(text.into()),
+                    Err(error) if error.kind() == ErrorKind::NotFound => None,
+                    Err(error) => return Err(failed(&down, error)),
+                },
+            });
         }
         let source = Self::sorted(migrations);
         let twice = source
@@ -80,11 +110,30 @@ impl Source {
             .find(|pair| pair[0].version == pair[1].version);
         match twice {
             Some(pair) => Err(MigrationError::BadSource(format!(
-                "two migrations have the version {}",
-                pair[0].version
+                "two migrations have the version {}: rename {}_{}.sql",
+                pair[0].version, pair[1].version, pair[1].name
             ))),
             None => Ok(source),
         }
+    }
+
+    /// A copy of the folder of this program's migrations, perhaps with more of an operator's own: it expects of a
+    /// database what the program's migrations expect.
+    ///
+    /// # Errors
+    /// As [`Source::from_dir`]; and when the folder holds no migration.
+    pub fn like_embedded(dir: &Path) -> Result<Self, MigrationError> {
+        let found = Self::from_dir(dir)?;
+        if found.migrations.is_empty() {
+            return Err(MigrationError::BadSource(format!(
+                "{} holds no migration (<14 digits>_<name>.sql)",
+                dir.display()
+            )));
+        }
+        Ok(Self {
+            migrations: found.migrations,
+            ..EMBEDDED.clone()
+        })
     }
 
     fn sorted(mut migrations: Vec<Migration>) -> Self {
@@ -116,23 +165,33 @@ impl Source {
         self
     }
 
-    pub(super) fn find(&self, version: &str) -> Option<&Migration> {
+    /// The migration with this version.
+    pub fn find(&self, version: &str) -> Option<&Migration> {
         self.migrations.iter().find(|m| m.version == version)
     }
 }
 
-/// Reads `<14 digits>_<name>.sql` by `text`; other files are no migrations.
-fn parse(file: &str, text: &dyn Fn(&Path) -> Option<Cow<'static, str>>) -> Option<Migration> {
+/// Version and name out of `<14 digits>_<name>.sql`; other files are no migrations.
+fn parse(file: &str) -> Option<(&str, &str)> {
     let (version, name) = file.strip_suffix(".sql")?.split_once('_')?;
-    if version.len() != 14 || !version.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
+    let digits = version.len() == 14 && version.bytes().all(|b| b.is_ascii_digit());
+    digits.then_some((version, name))
+}
+
+/// The Supabase CLI takes any number for a version, and would apply what we never see.
+fn refuse_short_version(file: &str) -> Result<(), MigrationError> {
+    let version = file
+        .strip_suffix(".sql")
+        .and_then(|file| file.split_once('_'))
+        .map(|(version, _)| version);
+    match version {
+        Some(v) if !v.is_empty() && v.bytes().all(|b| b.is_ascii_digit()) => {
+            Err(MigrationError::BadSource(format!(
+                "{file} needs a version of 14 digits, such as 20261231235959: `jarvis migration new` writes one"
+            )))
+        }
+        _ => Ok(()),
     }
-    Some(Migration {
-        version: version.to_owned(),
-        name: name.to_owned(),
-        up: text(Path::new(file))?,
-        down: text(&Path::new("down").join(file)),
-    })
 }
 
 /// Begins a new migration in `dir`, with its down; returns the paths of both files.
@@ -148,10 +207,10 @@ pub fn new_file(dir: &Path, name: &str, now: DateTime<Utc>) -> Result<[PathBuf; 
             "\"{name}\" is no name for a migration: write what it does in snake case, such as add_lockers"
         )));
     }
-    let file = format!("{}_{name}.sql", now.format("%Y%m%d%H%M%S"));
+    let file = format!("{}_{name}.sql", free_version(dir, now)?);
     let paths = [dir.join(&file), dir.join("down").join(&file)];
     let contents = [
-        "-- What this adds, and why.\nset local search_path = public, extensions;\n",
+        "-- What this adds, and why. It runs in one transaction.\nset local search_path = public, extensions;\n",
         "-- Restores the structure from before.\nset local search_path = public, extensions;\n",
     ];
     for (path, content) in paths.iter().zip(contents) {
@@ -161,6 +220,32 @@ pub fn new_file(dir: &Path, name: &str, now: DateTime<Utc>) -> Result<[PathBuf; 
         })?;
     }
     Ok(paths)
+}
+
+/// The second of `now`, or the first after it that no file of the folder has: the Supabase CLI may have begun one in
+/// this second too, and a version can be recorded but once.
+fn free_version(dir: &Path, now: DateTime<Utc>) -> Result<String, MigrationError> {
+    let taken = match fs::read_dir(dir) {
+        Ok(entries) => entries
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .filter_map(|file| parse(&file).map(|(version, _)| version.to_owned()))
+            .collect::<Vec<_>>(),
+        Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+        Err(source) => {
+            return Err(MigrationError::File {
+                path: dir.display().to_string(),
+                source,
+            });
+        }
+    };
+    let mut second = now;
+    loop {
+        let version = second.format("%Y%m%d%H%M%S").to_string();
+        if !taken.contains(&version) {
+            return Ok(version);
+        }
+        second += TimeDelta::seconds(1);
+    }
 }
 
 fn write_new(path: &Path, content: &str) -> std::io::Result<()> {

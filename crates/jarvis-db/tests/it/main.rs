@@ -13,4 +13,5 @@ mod recall_sql;
 mod scope;
 mod tenancy;
 mod triggers;
+mod verify;
 mod world;

@@ -2,7 +2,7 @@
 
 use chrono::DateTime;
 use jarvis_core::{Purpose, Scope, UserId};
-use jarvis_db::migrations::{self, Loss, MigrationError, Source, State};
+use jarvis_db::migrations::{self, Loss, Mark, MigrationError, Source, State};
 use jarvis_db::queries::account::Account;
 use jarvis_db::{ConnectSettings, Db, DbError, provision};
 use jarvis_testkit::{Cluster, LOGIN_PASSWORD, TestDb};
@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use std::fs;
 use std::path::PathBuf;
 
-fn ours() -> &'static Source {
+pub fn ours() -> &'static Source {
     Source::embedded()
 }
 
@@ -19,7 +19,7 @@ async fn connect(url: &SecretString) -> PgConnection {
     PgConnection::connect(url.expose_secret()).await.unwrap()
 }
 
-async fn run(url: &SecretString, sql: impl Into<String>) {
+pub async fn run(url: &SecretString, sql: impl Into<String>) {
     let mut connection = connect(url).await;
     sqlx::raw_sql(AssertSqlSafe(sql.into()))
         .execute(&mut connection)
@@ -28,7 +28,7 @@ async fn run(url: &SecretString, sql: impl Into<String>) {
     connection.close().await.unwrap();
 }
 
-async fn ask<T>(url: &SecretString, sql: &'static str) -> T
+pub async fn ask<T>(url: &SecretString, sql: &'static str) -> T
 where
     T: Send + Unpin + sqlx::Type<sqlx::Postgres> + for<'r> sqlx::Decode<'r, sqlx::Postgres>,
 {
@@ -176,6 +176,69 @@ async fn a_column_with_something_in_it_counts_as_loss() {
 }
 
 #[tokio::test]
+async fn rows_deleted_out_of_a_table_that_stays_count_as_loss_and_a_plan_changes_nothing() {
+    let files = Files::new(&[
+        ("20300101000001_one.sql", "create table public.things (id int)"),
+        ("down/20300101000001_one.sql", "drop table public.things"),
+        (
+            "20300101000002_two.sql",
+            "create table public.extra (id int, label text)",
+        ),
+        (
+            "down/20300101000002_two.sql",
+            "delete from public.things where id > 1; drop table public.extra",
+        ),
+    ]);
+    let test = TestDb::empty().await;
+    migrations::up(test.url(), &files.source()).await.unwrap();
+    run(
+        test.url(),
+        "insert into public.things values (1), (2), (3); insert into public.extra values (1, 'a')",
+    )
+    .await;
+    let plan = migrations::plan_down(test.url(), &files.source(), 1)
+        .await
+        .unwrap();
+    let lost: Vec<String> = plan.lost.iter().map(ToString::to_string).collect();
+    assert_eq!(lost, ["1 row of public.extra", "2 rows of public.things"]);
+    assert_eq!(plan.migrations.len(), 1);
+    let error = migrations::down(test.url(), &files.source(), 1, false)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(&error, MigrationError::DataLoss { lost } if *lost == plan.lost),
+        "{error}"
+    );
+    assert_eq!(
+        ask::<i64>(test.url(), "select count(*) from public.things").await,
+        3
+    );
+    migrations::down(test.url(), &files.source(), 1, true)
+        .await
+        .unwrap();
+    assert_eq!(
+        ask::<i64>(test.url(), "select count(*) from public.things").await,
+        1
+    );
+}
+
+#[test]
+fn a_folder_is_refused_when_the_other_tool_would_run_what_this_one_does_not_see() {
+    let short = Files::new(&[("1_short.sql", "select 1")]);
+    let error = Source::from_dir(&short.0).unwrap_err();
+    assert!(error.to_string().contains("14 digits"), "{error}");
+    let broken = Files::new(&[("20300101000001_one.sql", "select 1")]);
+    fs::write(broken.0.join("20300101000002_two.sql"), [0xff, 0xfe]).unwrap();
+    let error = Source::from_dir(&broken.0).unwrap_err();
+    assert!(error.to_string().contains("20300101000002_two.sql"), "{error}");
+    let empty = Files::new(&[("README.md", "none")]);
+    assert!(matches!(
+        Source::like_embedded(&empty.0),
+        Err(MigrationError::BadSource(_))
+    ));
+}
+
+#[tokio::test]
 async fn two_at_once_migrate_a_database_once() {
     let test = TestDb::empty().await;
     let (one, two) = tokio::join!(
@@ -245,7 +308,7 @@ async fn a_migration_that_meets_another_change_of_the_same_role_is_tried_again()
 }
 
 /// The bootstrap superuser cannot lose its rights, but its name: "postgres" is a plain role on the platform.
-async fn platform(cluster: &Cluster) -> SecretString {
+pub async fn platform(cluster: &Cluster) -> SecretString {
     const RENAME: &str =
         "alter role postgres rename to platform_admin; create role postgres login createdb createrole
                           replication bypassrls password 'p'; create role jarvis_other";
@@ -434,8 +497,15 @@ async fn a_version_nobody_here_knows_is_refused_with_the_repair() {
     let error = migrations::up(test.url(), ours()).await.unwrap_err();
     assert!(matches!(error, MigrationError::UnknownVersions { .. }), "{error}");
     let hint = error.hint().unwrap();
-    let repair = hint.split("with: ").nth(1).unwrap().split(';').next().unwrap();
-    run(test.url(), repair).await;
+    for command in [
+        "jarvis migration repair 20991231235959 --status reverted",
+        "supabase migration repair 20991231235959 --status reverted --remote=",
+    ] {
+        assert!(hint.contains(command), "{hint}");
+    }
+    migrations::repair(test.url(), ours(), &["20991231235959".to_owned()], Mark::Reverted)
+        .await
+        .unwrap();
     assert!(migrations::up(test.url(), ours()).await.unwrap().is_empty());
 }
 
@@ -539,9 +609,10 @@ fn a_new_migration_comes_with_its_down_and_a_name_in_snake_case() {
         "{paths:?}"
     );
     assert!(files.source().migrations()[0].has_down());
+    let same_second = migrations::new_file(&files.0, "add_showers", now).unwrap();
     assert!(
-        migrations::new_file(&files.0, "add_lockers", now).is_err(),
-        "the same file twice"
+        same_second[0].ends_with("20300317174641_add_showers.sql"),
+        "a version is recorded but once: {same_second:?}"
     );
     for bad in ["", "Add Lockers", "../up", "é"] {
         assert!(

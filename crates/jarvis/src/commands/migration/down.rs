@@ -1,38 +1,81 @@
-use super::{Line, lines_as_table};
+use super::{Files, Line, lines_as_table};
 use crate::connection;
 use crate::failure::Done;
 use crate::global::Global;
-use crate::output::Output;
-use jarvis_db::migrations::{self, Source};
+use crate::output::{Output, table, talk};
+use jarvis_db::migrations::{self, Loss, MigrationError};
 
 /// What to undo.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// How many
-    #[arg(long, default_value_t = 1)]
-    steps: usize,
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    steps: u16,
     /// Undo even when rows are lost
     #[arg(long)]
     allow_data_loss: bool,
+    /// Only show what would be undone and which rows would be lost
+    #[arg(long, conflicts_with = "allow_data_loss")]
+    dry_run: bool,
+    #[command(flatten)]
+    files: Files,
+}
+
+#[derive(serde::Serialize)]
+struct Outcome {
+    migrations: Vec<Line>,
+    lost: Vec<Loss>,
 }
 
 pub(super) async fn run(global: &Global, out: Output, arguments: &Arguments) -> anyhow::Result<Done> {
     let urls = connection::urls(global)?;
-    let reverted = migrations::down(
-        &urls.admin,
-        Source::embedded(),
-        arguments.steps,
-        arguments.allow_data_loss,
-    )
-    .await?;
-    let lines: Vec<Line> = reverted
-        .into_iter()
-        .map(|r| Line {
-            version: r.version,
-            name: r.name,
-            state: "undone".to_owned(),
-        })
-        .collect();
-    out.data(&lines, |lines| lines_as_table(lines))?;
+    let source = arguments.files.source()?;
+    let steps = usize::from(arguments.steps);
+    let plan = migrations::plan_down(&urls.admin, &source, steps).await?;
+    let state = if arguments.dry_run {
+        "would be undone"
+    } else {
+        "undone"
+    };
+    let outcome = Outcome {
+        migrations: plan
+            .migrations
+            .into_iter()
+            .map(|m| Line::new(m.version, m.name, state))
+            .collect(),
+        lost: plan.lost,
+    };
+    if arguments.dry_run {
+        out.data(&outcome, as_text)?;
+        return Ok(Done::Ok);
+    }
+    if !outcome.lost.is_empty() && !arguments.allow_data_loss {
+        if !out.is_json() {
+            talk(&losses(&outcome.lost));
+        }
+        return Err(MigrationError::DataLoss { lost: outcome.lost }.into());
+    }
+    migrations::down(&urls.admin, &source, steps, arguments.allow_data_loss).await?;
+    out.data(&outcome, as_text)?;
     Ok(Done::Ok)
+}
+
+fn as_text(outcome: &Outcome) -> String {
+    if outcome.migrations.is_empty() {
+        return "nothing to undo".to_owned();
+    }
+    let mut text = lines_as_table(&outcome.migrations);
+    if !outcome.lost.is_empty() {
+        text.push_str("\n\n");
+        text.push_str(&losses(&outcome.lost));
+    }
+    text
+}
+
+fn losses(lost: &[Loss]) -> String {
+    let rows = lost.iter().map(|loss| {
+        let column = loss.column.clone().unwrap_or_default();
+        [loss.table.clone(), column, loss.rows.to_string()]
+    });
+    table(["table", "column", "rows lost"], rows)
 }

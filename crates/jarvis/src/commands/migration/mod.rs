@@ -3,32 +3,60 @@
 mod down;
 mod list;
 mod new;
+mod repair;
 mod up;
+mod verify;
 
 use crate::failure::Done;
 use crate::global::Global;
 use crate::output::{Output, table};
+use jarvis_db::migrations::Source;
+use std::borrow::Cow;
+use std::path::PathBuf;
 
 /// Migrations are the numbered files of `supabase/migrations`, recorded as the Supabase CLI records them.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Show every migration and whether it is applied
-    List,
+    /// Show every migration, known here and on record there
+    List(list::Arguments),
     /// Apply what is pending
-    Up,
+    Up(up::Arguments),
     /// Undo the newest migrations; says which rows would be lost
     Down(down::Arguments),
     /// Write an empty migration and its down
     New(new::Arguments),
+    /// Say in the history that versions are applied or not; nothing is run
+    Repair(repair::Arguments),
+    /// Compare the database with what its applied migrations make; exit code 3 on a difference
+    Verify(verify::Arguments),
 }
 
 /// Runs the command.
 pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Result<Done> {
     match command {
-        Command::List => list::run(global, out).await,
-        Command::Up => up::run(global, out).await,
+        Command::List(arguments) => list::run(global, out, &arguments).await,
+        Command::Up(arguments) => up::run(global, out, &arguments).await,
         Command::Down(arguments) => down::run(global, out, &arguments).await,
         Command::New(arguments) => new::run(out, &arguments),
+        Command::Repair(arguments) => repair::run(global, out, &arguments).await,
+        Command::Verify(arguments) => verify::run(global, out, &arguments).await,
+    }
+}
+
+/// Which migrations are meant.
+#[derive(Debug, clap::Args)]
+struct Files {
+    /// Take the migrations of this folder instead of the program's own: a copy of theirs, with yours beside them
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+impl Files {
+    fn source(&self) -> anyhow::Result<Cow<'static, Source>> {
+        Ok(match &self.dir {
+            Some(dir) => Cow::Owned(Source::like_embedded(dir)?),
+            None => Cow::Borrowed(Source::embedded()),
+        })
     }
 }
 
@@ -38,6 +66,16 @@ struct Line {
     version: String,
     name: String,
     state: String,
+}
+
+impl Line {
+    fn new(version: String, name: String, state: &str) -> Self {
+        Self {
+            version,
+            name,
+            state: state.to_owned(),
+        }
+    }
 }
 
 fn lines_as_table(lines: &[Line]) -> String {
