@@ -132,6 +132,7 @@ fn errors_of(operation: &Operation, probe: bool) -> BTreeSet<&'static str> {
     if !probe {
         codes.extend([
             ErrorCode::DatabaseUnavailable,
+            ErrorCode::StorageFull,
             ErrorCode::Overloaded,
             ErrorCode::Internal,
         ]);

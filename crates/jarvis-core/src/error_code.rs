@@ -132,6 +132,10 @@ error_codes! {
     DatabaseUnavailable = "database_unavailable", 503,
         fr: "La base de données ne répond pas." / "Réessayez dans quelques secondes ; voyez /readyz.",
         en: "The database does not answer." / "Try again in a few seconds; see /readyz.";
+    /// The disk of the database is full.
+    StorageFull = "storage_full", 503,
+        fr: "Le disque de la base de données est plein ; rien n'a été enregistré." / "Renvoyez la même requête plus tard : ce qui a été confirmé est gardé. L'exploitant doit libérer de la place.",
+        en: "The disk of the database is full; nothing was stored." / "Send the same request again later: what was acknowledged is kept. The operator has to free some space.";
     /// Too much at once.
     Overloaded = "overloaded", 503,
         fr: "Le serveur est saturé." / "Réessayez après le délai de l'en-tête Retry-After.",

@@ -8,13 +8,16 @@ use sqlx::postgres::PgDatabaseError;
 /// the offending values, so it is dropped here, and so are the messages of conversion errors.
 #[derive(Debug, thiserror::Error)]
 pub enum DbError {
-    /// The database cannot be reached, is starting or stopping, or has no connection or disk space left.
+    /// The database cannot be reached, is starting or stopping, or has no connection left.
     /// Trying again later may work.
     #[error("the database is not available: {reason}")]
     Unavailable {
         /// What was observed.
         reason: String,
     },
+    /// The disk of the database is full. What was acknowledged is kept; trying again works once there is space.
+    #[error("the disk of the database is full")]
+    StorageFull,
     /// A statement was cancelled because it took longer than the statement timeout.
     #[error("the database took too long to answer")]
     Timeout,
@@ -81,7 +84,10 @@ pub enum DbError {
 impl DbError {
     /// Whether the same call may succeed later without a change.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unavailable { .. } | Self::Timeout | Self::Contended)
+        matches!(
+            self,
+            Self::Unavailable { .. } | Self::StorageFull | Self::Timeout | Self::Contended
+        )
     }
 
     /// What a person can do about it, when there is something.
@@ -89,6 +95,9 @@ impl DbError {
         match self {
             Self::Refused { hint, .. } => hint.as_deref(),
             Self::Unfit { hint, .. } => Some(hint),
+            Self::StorageFull => {
+                Some("free some space where PostgreSQL keeps its data; nothing that was acknowledged is lost")
+            }
             Self::Unavailable { .. } => {
                 Some("see that PostgreSQL runs, and that DATABASE_URL names its host, port and password")
             }
@@ -156,6 +165,7 @@ fn classify(error: &PgDatabaseError) -> DbError {
         },
         "40001" | "40P01" | "55P03" => DbError::Contended,
         "57014" => DbError::Timeout,
+        "53100" => DbError::StorageFull,
         "42501" => DbError::Denied {
             reason: error.message().to_owned(),
         },

@@ -129,7 +129,7 @@ fn outcome_end<C>(
                 reason: None,
             },
         ),
-        Outcome::HandedBack => ("handed_back", End::HandBack { at: now }),
+        Outcome::HandedBack => ("handed_back", End::HandBack),
         Outcome::Error(JobError::Fail { reason }) => ("failed", discard(&reason)),
         Outcome::Error(JobError::Retry { reason, .. }) if claimed.attempt >= claimed.max_attempts => {
             ("exhausted", discard(&reason))

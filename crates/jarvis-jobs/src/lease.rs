@@ -113,10 +113,8 @@ pub(crate) enum End {
         at: DateTime<Utc>,
         reason: String,
     },
-    /// The try does not count.
-    HandBack {
-        at: DateTime<Utc>,
-    },
+    /// The try does not count, and the job is due as it was.
+    HandBack,
 }
 
 /// Writes the end of a held job. False when the lease was lost to another runner; then nothing is written.
@@ -150,8 +148,8 @@ async fn write(
                 .bind(reason);
             return Ok(finish.execute(conn).await?.rows_affected() > 0);
         }
-        End::Retry { at, reason } => (JobState::Retryable, at, 0_i16, Some(reason)),
-        End::HandBack { at } => (JobState::Available, at, 1_i16, None),
+        End::Retry { at, reason } => (JobState::Retryable, Some(at), 0_i16, Some(reason)),
+        End::HandBack => (JobState::Available, None, 1_i16, None),
     };
     if sqlx::query(sql::LOCK_HELD)
         .bind(id)

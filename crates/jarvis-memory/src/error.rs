@@ -50,6 +50,7 @@ impl MemoryError {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Refused { code, .. } => *code,
+            Self::Db(DbError::StorageFull) => ErrorCode::StorageFull,
             Self::Db(error) if error.is_transient() => ErrorCode::DatabaseUnavailable,
             Self::Changed => ErrorCode::Overloaded,
             Self::Db(_) | Self::Embedding(_) | Self::Bug(_) => ErrorCode::Internal,

@@ -40,6 +40,13 @@ pub async fn run(memory: &Memory, _job: SweepOrphans) -> Result<(), JobError> {
 pub async fn sweep(memory: &Memory) -> Result<Swept, MemoryError> {
     let now = memory.clock.now();
     let mut tx = memory.db.begin(&Scope::System).await?;
+    let redated = session::redate_ahead(&mut tx).await?;
+    if redated > 0 {
+        tracing::warn!(
+            redated,
+            "open sessions were dated in the future: a clock had jumped"
+        );
+    }
     let closed = session::close_orphans(&mut tx, now - IDLE, now, BATCH).await?;
     for orphan in &closed {
         jobs::enqueue_processing(&mut tx, orphan.gym_id, &orphan.session_id, now).await?;

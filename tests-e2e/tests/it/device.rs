@@ -41,6 +41,14 @@ impl Caller {
         }
     }
 
+    /// The same caller, of another server.
+    pub fn at(&self, address: &str) -> Self {
+        Self {
+            base: format!("http://{address}"),
+            ..self.clone()
+        }
+    }
+
     /// A person signs in.
     pub async fn sign_in(address: &str, email: &str, password: &str) -> Self {
         let nobody = Self::new(address, "");
@@ -169,16 +177,24 @@ impl Device {
 
     /// Proves with the key that it is the kiosk, for a token of 15 minutes.
     async fn new_token(&self) -> String {
-        let claims = json!({
-            "iss": self.kiosk_id, "sub": self.kiosk_id, "aud": "jarvis",
-            "exp": get_current_timestamp() + 60, "jti": uuid::Uuid::now_v7(),
-        });
-        let assertion = jsonwebtoken::encode(&Header::new(Algorithm::ES256), &claims, &self.key).unwrap();
-        let (status, body) = self
-            .caller
-            .post("/api/v1/kiosks/token", &json!({"assertion": assertion}))
-            .await;
+        let (status, body) = self.ask_for_token(get_current_timestamp()).await;
         assert_eq!(status, StatusCode::OK, "{body}");
         text(&body, "/access_token")
+    }
+
+    /// As a device whose clock shows `now` (seconds since 1970) asks for a token.
+    pub async fn ask_for_token(&self, now: u64) -> (StatusCode, Value) {
+        let claims = json!({
+            "iss": self.kiosk_id, "sub": self.kiosk_id, "aud": "jarvis",
+            "exp": now + 60, "jti": uuid::Uuid::now_v7(),
+        });
+        let assertion = jsonwebtoken::encode(&Header::new(Algorithm::ES256), &claims, &self.key).unwrap();
+        let nobody = Caller {
+            token: String::new(),
+            ..self.caller.clone()
+        };
+        nobody
+            .post("/api/v1/kiosks/token", &json!({"assertion": assertion}))
+            .await
     }
 }

@@ -149,3 +149,16 @@ pub fn is_alive(pid: i32) -> bool {
     let state = stat.rsplit(") ").next().and_then(|rest| rest.chars().next());
     state != Some('Z')
 }
+
+/// The processes that a process started and that live.
+pub fn children_of(parent: i32) -> Vec<i32> {
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    pids.filter(|pid| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let after_name = stat.rsplit(") ").next().unwrap_or_default();
+        let of = after_name.split(' ').nth(1).and_then(|parent| parent.parse().ok());
+        of == Some(parent)
+    })
+    .collect()
+}

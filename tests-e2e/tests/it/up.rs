@@ -7,6 +7,8 @@ use crate::stored::traces;
 use nix::sys::signal::Signal;
 use nix::unistd::{Gid, Uid, chown};
 use reqwest::StatusCode;
+use sqlx::PgPool;
+use sqlx::postgres::PgPoolOptions;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tokio::process::Command;
@@ -29,6 +31,37 @@ pub fn postmaster(data: &Path) -> Option<i32> {
                 lock.lines().next()?.trim().parse().ok()
             })
     })
+}
+
+/// A port for the PostgreSQL of a `jarvis up`, so that it is the same after each restart.
+#[derive(Debug, Clone, Copy)]
+pub struct PortOf {
+    pub number: u16,
+}
+
+impl PortOf {
+    /// A port that is free now.
+    pub fn free() -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        Self {
+            number: listener.local_addr().unwrap().port(),
+        }
+    }
+
+    /// Connections of the superuser to the PostgreSQL that runs there on the program's data folder; they come back by
+    /// themselves.
+    pub fn admin_pool(self, program: &Program) -> PgPool {
+        let secret = program.data().join("secrets/postgres");
+        let password = std::fs::read_to_string(secret).unwrap();
+        let number = self.number;
+        PgPoolOptions::new()
+            .max_connections(3)
+            .acquire_timeout(Duration::from_secs(20))
+            .connect_lazy(&format!(
+                "postgres://postgres:{password}@127.0.0.1:{number}/jarvis?sslmode=disable"
+            ))
+            .unwrap()
+    }
 }
 
 /// The user `nobody`.

@@ -365,7 +365,8 @@ pub struct Orphan {
     pub gym_id: GymId,
 }
 
-/// Closes the sessions of all gyms in which nothing happened since `idle_since`. Needs the system scope.
+/// Closes the sessions of all gyms in which nothing happened since `idle_since`, by the program's clock or the
+/// database's, since either may have jumped. Needs the system scope.
 pub async fn close_orphans(
     tx: &mut ScopedTx,
     idle_since: DateTime<Utc>,
@@ -377,7 +378,7 @@ pub async fn close_orphans(
             set state = 'closing', ended_at = greatest($2, s.started_at), end_reason = 'orphaned'
           where s.session_id in (
             select o.session_id from public.conversation_sessions o
-             where o.state = 'open' and coalesce(o.last_event_at, o.started_at) < $1
+             where o.state = 'open' and least(coalesce(o.last_event_at, o.started_at), o.updated_at) < $1
              order by coalesce(o.last_event_at, o.started_at) limit $3 for update skip locked)
          returning s.session_id, s.gym_id",
         idle_since,
@@ -390,6 +391,19 @@ pub async fn close_orphans(
         .into_iter()
         .filter_map(|r| orphan(&r.session_id, r.gym_id))
         .collect())
+}
+
+/// Touches open sessions whose row says, by the database's clock, that it was written in the future: that clock had
+/// jumped. From now on they count as heard of now, and not at an hour until which nobody would close them. Needs the
+/// system scope.
+pub async fn redate_ahead(tx: &mut ScopedTx) -> Result<u64, DbError> {
+    let redated = sqlx::query!(
+        "update public.conversation_sessions set last_error = last_error
+          where state = 'open' and updated_at > clock_timestamp() + interval '5 minutes'",
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(redated.rows_affected())
 }
 
 /// The sessions of all gyms that have waited in `closing` since before `since`, by the program's clock or the

@@ -1,6 +1,7 @@
 //! The queue against a real PostgreSQL.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod clocks;
 mod enqueuing;
 mod fairness;
 mod harness;

@@ -101,10 +101,13 @@ async fn prepare(
         .ok_or_else(|| MemoryError::refused(ErrorCode::SessionNotFound))?;
     let consents = consent::in_force(&mut tx, kiosk.gym, session.member_id).await?;
     tx.commit().await?;
+    // Our clock may have been set back since the last event: what is said later stays later.
+    let arrived = session.last_event_at.map_or(now, |last| now.max(last));
     let mut batch = Batch {
         session,
         consents,
         now,
+        arrived,
         rows: Vec::new(),
         recorded: Recorded::default(),
     };
@@ -165,6 +168,8 @@ struct Batch {
     session: Session,
     consents: ConsentSet,
     now: DateTime<Utc>,
+    /// When the events count as said unless they know better: now, and never before the session's last event.
+    arrived: DateTime<Utc>,
     rows: Vec<EventRow>,
     recorded: Recorded,
 }
@@ -186,7 +191,7 @@ impl Batch {
         };
         self.withhold(&mut event);
         let (timestamp, timestamp_adjusted) = self.time_of(&event);
-        let id = EventId::new(self.now);
+        let id = EventId::new(self.arrived);
         self.rows.push(EventRow { id, event, timestamp });
         let accepted = AcceptedEvent {
             index,
@@ -199,10 +204,14 @@ impl Batch {
 
     fn time_of(&self, event: &NewEvent) -> (DateTime<Utc>, bool) {
         let Some(at) = event.timestamp else {
-            return (self.now, false);
+            return (self.arrived, false);
         };
         let possible = self.session.started_at - EARLIEST_BEFORE_START <= at && at <= self.now + LATEST_AHEAD;
-        if possible { (at, false) } else { (self.now, true) }
+        if possible {
+            (at, false)
+        } else {
+            (self.arrived, true)
+        }
     }
 
     /// Takes out what may not be stored. The database drops text without `memory` again, should the consent be

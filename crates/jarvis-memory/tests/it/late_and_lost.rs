@@ -169,6 +169,80 @@ async fn a_forgotten_session_is_closed_and_processed() {
 }
 
 #[tokio::test]
+async fn a_session_dated_ahead_by_a_jump_of_the_clock_is_closed_a_quarter_of_an_hour_after_it_was_set_right()
+{
+    let stage = Stage::new().await;
+    let gym = stage.gym("lyon").await;
+    stage.member(&gym, "BADGE_001", EVERYTHING).await;
+    stage.clock.advance(TimeDelta::days(2));
+    let session = stage.open(&gym, "BADGE_001").await.session_id;
+    stage.say(&gym, &session, &["Je veux perdre cinq kilos"]).await;
+    stage.clock.advance(TimeDelta::days(-2));
+    // The database's clock was right all the time; the trigger that says so goes by the machine's.
+    let right = "begin; set local session_replication_role = replica;
+                 update public.conversation_sessions set updated_at = started_at - interval '2 days'; commit";
+    sqlx::raw_sql(right)
+        .execute(stage.test.admin_pool())
+        .await
+        .unwrap();
+    assert_eq!(orphans::sweep(&stage.memory).await.unwrap().closed, 0);
+    stage.clock.advance(orphans::IDLE + TimeDelta::seconds(1));
+    assert_eq!(orphans::sweep(&stage.memory).await.unwrap().closed, 1);
+    process::process_session(&stage.memory, gym.id, &session)
+        .await
+        .unwrap();
+    let scope = Scope::gym(gym.id, Actor::Server);
+    let detail = sessions::get(&stage.memory, &scope, &session).await.unwrap();
+    assert_eq!(detail.session.state, SessionState::Processed);
+}
+
+#[tokio::test]
+async fn a_session_closed_by_a_jump_of_the_clock_takes_what_is_said_on_and_remembers_all_of_it() {
+    let stage = Stage::new().await;
+    let gym = stage.gym("lyon").await;
+    stage.member(&gym, "BADGE_001", EVERYTHING).await;
+    let session = stage.open(&gym, "BADGE_001").await.session_id;
+    stage.say(&gym, &session, &["Je veux perdre cinq kilos"]).await;
+    stage.clock.advance(TimeDelta::days(2));
+    assert_eq!(orphans::sweep(&stage.memory).await.unwrap().closed, 1);
+    stage.clock.advance(TimeDelta::days(-2));
+    let more = vec![Ok(said("J'ai mal au genou droit", 1))];
+    sessions::record(&stage.memory, &gym.kiosk, &session, more)
+        .await
+        .unwrap();
+    process::process_session(&stage.memory, gym.id, &session)
+        .await
+        .unwrap();
+    let scope = Scope::gym(gym.id, Actor::Server);
+    let detail = sessions::get(&stage.memory, &scope, &session).await.unwrap();
+    let mut categories: Vec<_> = detail.facts.iter().map(|f| f.category.as_str()).collect();
+    categories.sort_unstable();
+    assert_eq!(categories, ["goal", "injury"]);
+}
+
+#[tokio::test]
+async fn what_is_said_after_the_clock_was_set_back_stays_after_what_was_said_before() {
+    let stage = Stage::new().await;
+    let gym = stage.gym("lyon").await;
+    stage.member(&gym, "BADGE_001", EVERYTHING).await;
+    let session = stage.open(&gym, "BADGE_001").await.session_id;
+    for (number, words) in ["Un", "Deux", "Trois"].into_iter().enumerate() {
+        let mut event = said(words, number);
+        (event.turn_number, event.timestamp) = (None, None);
+        sessions::record(&stage.memory, &gym.kiosk, &session, vec![Ok(event)])
+            .await
+            .unwrap();
+        stage.clock.advance(TimeDelta::hours(-3));
+    }
+    let order: Vec<(String,)> =
+        sqlx::query_as("select transcript from public.conversation_events order by \"timestamp\", id")
+            .fetch_all(stage.test.admin_pool())
+            .await
+            .unwrap();
+    assert_eq!(order, ["Un", "Deux", "Trois"].map(|words| (words.to_owned(),)));
+}
+
+#[tokio::test]
 async fn a_lost_job_is_found_again() {
     let stage = Stage::new().await;
     let gym = stage.gym("lyon").await;

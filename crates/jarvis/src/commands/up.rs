@@ -104,19 +104,37 @@ pub async fn start_postgres(data_dir: &Path, port: Option<u16>) -> anyhow::Resul
 
 /// How often it is looked after.
 const LOOK: Duration = Duration::from_secs(1);
+/// The longest wait between two tries to start it again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
 impl House {
-    /// Does `work`, and starts PostgreSQL again should it die meanwhile.
+    /// Does `work`, and starts PostgreSQL again should it die meanwhile, with longer and longer pauses while that fails,
+    /// as on a full disk. A start is never cut short: nobody would end what it started.
     pub async fn keep<T>(&mut self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
+        let mut pause = LOOK;
         loop {
             tokio::select! {
                 done = &mut work => return done,
-                () = tokio::time::sleep(LOOK) => {
-                    if let Err(error) = self.embedded.revive().await {
-                        tracing::error!(%error, "cannot start PostgreSQL again yet");
-                    }
+                () = tokio::time::sleep(pause) => {}
+            }
+            let mut reviving = pin!(self.embedded.revive());
+            let (revived, done) = tokio::select! {
+                revived = &mut reviving => (revived, None),
+                done = &mut work => (reviving.await, Some(done)),
+            };
+            pause = match revived {
+                Ok(_) => LOOK,
+                Err(error) => {
+                    let pause = (pause * 2).min(LONGEST_PAUSE);
+                    let hint = error.hint().unwrap_or_default();
+                    let next_try_s = pause.as_secs();
+                    tracing::error!(%error, hint, next_try_s, "cannot start PostgreSQL again yet");
+                    pause
                 }
+            };
+            if let Some(done) = done {
+                return done;
             }
         }
     }
