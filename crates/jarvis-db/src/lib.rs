@@ -3,6 +3,7 @@
 pub mod embedded;
 pub mod error;
 pub mod migrations;
+mod outage;
 pub mod pool;
 pub mod provision;
 pub mod queries;

@@ -1,12 +1,14 @@
 //! The only door to the database: a transaction that knows for whom it acts.
 
 use crate::error::DbError;
+use crate::outage::Outage;
 use jarvis_core::{GymId, Scope};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPool, PgPoolOptions};
 use sqlx::{Connection, PgConnection, Postgres, Transaction};
 use std::ops::{Deref, DerefMut};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The oldest PostgreSQL that runs JARVIS, as `server_version_num` counts.
@@ -56,6 +58,7 @@ impl ConnectSettings {
 #[derive(Debug, Clone)]
 pub struct Db {
     pool: PgPool,
+    outage: Arc<Outage>,
     statement_timeout: Duration,
 }
 
@@ -83,6 +86,7 @@ impl Db {
             .connect_lazy_with(options);
         Ok(Self {
             pool,
+            outage: Arc::default(),
             statement_timeout: settings.statement_timeout,
         })
     }
@@ -99,7 +103,7 @@ impl Db {
     }
 
     async fn enter(&self, scope: &Scope) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.outage.begin(&self.pool).await?;
         sqlx::query(ENTER_SCOPE)
             .bind(scope.role())
             .bind(claims(scope))
@@ -127,8 +131,7 @@ impl Db {
 
     /// Whether the database answers now.
     pub async fn ping(&self) -> Result<(), DbError> {
-        sqlx::query("select 1").execute(&self.pool).await?;
-        Ok(())
+        Ok(self.outage.ping(&self.pool).await?)
     }
 
     /// Closes every connection once it is given back. Transactions that are open may finish.

@@ -8,6 +8,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::connect::Connect;
+use crate::enqueue::notify;
 use crate::inspect::JobState;
 use crate::job::JobId;
 use crate::sql;
@@ -127,6 +128,10 @@ pub(crate) async fn settle<C: Connect>(
 ) -> Result<bool, sqlx::Error> {
     let mut tx = connect.begin().await?;
     let written = write(&mut tx, id, owner, end, now).await?;
+    if written && matches!(end, End::HandBack) {
+        // Whoever works on takes it at once, not at its next look.
+        notify(&mut tx).await?;
+    }
     tx.commit().await?;
     Ok(written)
 }

@@ -8,6 +8,7 @@ use jarvis_db::{ConnectSettings, Db, DbError, embedded};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{Connection as _, PgConnection};
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 /// How to reach a database: as its owner, and as the running server.
 #[derive(Debug, Clone)]
@@ -74,6 +75,48 @@ pub fn signing_key(global: &Global) -> anyhow::Result<PathBuf> {
 /// The database as the server sees it.
 pub async fn db(urls: &Urls) -> anyhow::Result<Db> {
     Ok(Db::connect(&ConnectSettings::new(urls.login.clone())).await?)
+}
+
+/// As [`db`], for a server: while the database cannot be reached, it is waited for up to `patience`. After a reboot
+/// of the machine, and during an upgrade of PostgreSQL, either may be up first. What waiting does not mend, such as a
+/// refused login or a missing schema, fails at once.
+pub async fn db_when_up(url: &SecretString, patience: Duration) -> anyhow::Result<Db> {
+    let settings = ConnectSettings::new(url.clone());
+    let begun = Instant::now();
+    let mut pause = Duration::from_millis(250);
+    loop {
+        let error = match Db::connect(&settings).await {
+            Err(error @ DbError::Unavailable { .. }) => error,
+            connected => return Ok(connected?),
+        };
+        let left = patience.saturating_sub(begun.elapsed());
+        if left.is_zero() {
+            return Err(error.into());
+        }
+        tracing::warn!(%error, gives_up_in_s = left.as_secs(), "waiting for the database");
+        tokio::time::sleep(pause.min(left)).await;
+        pause = (pause * 2).min(Duration::from_secs(5));
+    }
+}
+
+/// For how long a server waits for its database at the start.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct DatabasePatience {
+    /// Seconds to wait for the database at the start; 0 fails at once
+    #[arg(
+        long = "wait-for-database",
+        env = "JARVIS_WAIT_FOR_DATABASE",
+        default_value_t = 60,
+        value_name = "SECONDS"
+    )]
+    seconds: u32,
+}
+
+impl DatabasePatience {
+    /// As a duration.
+    pub fn duration(self) -> Duration {
+        Duration::from_secs(self.seconds.into())
+    }
 }
 
 /// One connection of the owner.

@@ -2,10 +2,9 @@
 
 use crate::failure::WithHint;
 use crate::output::{Output, talk};
-use crate::{signing, wiring};
+use crate::{connection, signing, wiring};
 use anyhow::{Context as _, anyhow, bail};
 use jarvis_api::{ApiState, Readiness, Tokens};
-use jarvis_db::{ConnectSettings, Db};
 use jarvis_memory::Memory;
 use secrecy::SecretString;
 use std::net::SocketAddr;
@@ -30,6 +29,8 @@ pub struct Settings {
     pub signing_key: PathBuf,
     /// Whether closed sessions are processed here as well.
     pub work: bool,
+    /// For how long the database is waited for.
+    pub database_patience: Duration,
 }
 
 /// A server that runs.
@@ -47,9 +48,10 @@ pub struct Serving {
 
 /// Starts serving; returns once requests are answered.
 pub async fn start(settings: &Settings) -> anyhow::Result<Serving> {
+    let db = connection::db_when_up(&settings.url, settings.database_patience).await?;
+    // Only now: who calls while there is nothing to answer with is refused, and does not hang.
     let listener = bind(settings.listen).await?;
     let address = listener.local_addr()?;
-    let db = Db::connect(&ConnectSettings::new(settings.url.clone())).await?;
     let memory = wiring::memory(db).await;
     let tokens = signing::load_or_create(&settings.signing_key)?;
     let stop = CancellationToken::new();
@@ -129,8 +131,19 @@ impl Serving {
         while let Some(ended) = self.parts.join_next().await {
             first = first.and(outcome(ended));
         }
-        self.memory.db.close().await;
+        close(&self.memory).await;
         first
+    }
+}
+
+/// Longest wait for connections to be given back in the end.
+const CLOSE: Duration = Duration::from_secs(3);
+
+/// Closes the connections. One whose job was handed back in the middle of a statement is given up: PostgreSQL notices, and
+/// undoes what was not committed.
+pub async fn close(memory: &Memory) {
+    if tokio::time::timeout(CLOSE, memory.db.close()).await.is_err() {
+        tracing::warn!("stopped while a statement was running; it is undone");
     }
 }
 

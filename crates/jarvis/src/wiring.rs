@@ -137,6 +137,7 @@ pub fn runner(memory: &Memory, readiness: &Readiness) -> anyhow::Result<Runner<Q
         .schedule(Schedule::every(Duration::from_mins(1), &SweepOrphans::default())?)
         .schedule(Schedule::every(Duration::from_hours(24), &PruneJobs::default())?)
         .lease(lease()?)
+        .grace(grace()?)
         .build();
     Ok(runner)
 }
@@ -144,13 +145,24 @@ pub fn runner(memory: &Memory, readiness: &Readiness) -> anyhow::Result<Runner<Q
 /// How long the jobs of a killed worker wait for another one. `JARVIS_JOB_LEASE_SECONDS` shortens it where workers
 /// are killed on purpose.
 fn lease() -> anyhow::Result<Duration> {
-    match std::env::var("JARVIS_JOB_LEASE_SECONDS") {
+    seconds("JARVIS_JOB_LEASE_SECONDS", Duration::from_mins(1))
+}
+
+/// How long running jobs may go on after the worker was told to stop; then they are handed back, and another worker
+/// takes them at once. `JARVIS_JOB_GRACE_SECONDS` fits it to the patience of what runs the program, such as
+/// systemd's `TimeoutStopSec`.
+fn grace() -> anyhow::Result<Duration> {
+    seconds("JARVIS_JOB_GRACE_SECONDS", Duration::from_secs(20))
+}
+
+fn seconds(variable: &str, default: Duration) -> anyhow::Result<Duration> {
+    match std::env::var(variable) {
         Ok(seconds) => {
             let seconds = seconds
                 .parse()
-                .context("JARVIS_JOB_LEASE_SECONDS is no whole number of seconds")?;
+                .with_context(|| format!("{variable} is no whole number of seconds"))?;
             Ok(Duration::from_secs(seconds))
         }
-        Err(_) => Ok(Duration::from_mins(1)),
+        Err(_) => Ok(default),
     }
 }

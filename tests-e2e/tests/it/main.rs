@@ -6,14 +6,18 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(clippy::print_stdout, reason = "the counts of the kills are worth reading")]
 
+mod brake;
 mod cli;
 mod device;
 mod gyms;
 mod kills;
 mod latency;
 mod logs;
+mod many;
+mod outage;
 mod program;
 mod server;
+mod shutdown;
 mod stored;
 mod storm;
 mod story;

@@ -172,6 +172,17 @@ impl Program {
     }
 }
 
+impl Program {
+    /// Runs a command that must fail, with `--json`; what it says of the error.
+    pub async fn json_error(&self, arguments: &[&str]) -> Value {
+        let arguments = [arguments, &["--json"]].concat();
+        let ended = self.run(&arguments).await;
+        assert_eq!(ended.code, 1, "jarvis {arguments:?}: {ended:?}");
+        let last = ended.stderr.lines().last().unwrap_or_default();
+        serde_json::from_str(last).unwrap_or_else(|error| panic!("no JSON in the end ({error}): {ended:?}"))
+    }
+}
+
 impl Ended {
     /// Standard output, which must be one JSON value and nothing else.
     pub fn json(&self) -> Value {

@@ -65,15 +65,32 @@ impl Server {
             .unwrap_or_else(|(status, log)| panic!("the server ended ({status}):\n{log}"))
     }
 
+    /// Starts `jarvis worker`, which serves nowhere; returns once it works.
+    pub async fn work(program: &Program) -> Self {
+        let started = Self::start_when(program.command(&["worker"]), |log| {
+            log.contains("JARVIS works").then(String::new)
+        });
+        started
+            .await
+            .unwrap_or_else(|(status, log)| panic!("the worker ended ({status}):\n{log}"))
+    }
+
     /// As [`Server::start`]; when it ends instead, how, and what it said.
-    pub async fn try_start(mut command: Command) -> Result<Self, (ExitStatus, String)> {
+    pub async fn try_start(command: Command) -> Result<Self, (ExitStatus, String)> {
+        Self::start_when(command, address_in).await
+    }
+
+    async fn start_when(
+        mut command: Command,
+        ready: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, (ExitStatus, String)> {
         command.stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
         let log = Written::default();
         let reading = log.follow(child.stderr.take().unwrap());
         let begun = Instant::now();
         loop {
-            if let Some(address) = address_in(&log.so_far()) {
+            if let Some(address) = ready(&log.so_far()) {
                 return Ok(Self {
                     child,
                     log,
@@ -115,9 +132,18 @@ impl Server {
         self.read_to_the_end().await
     }
 
-    /// Sends a signal and waits for the end.
-    pub async fn stop(mut self, signal: Signal) -> (ExitStatus, Written) {
+    pub fn send(&self, signal: Signal) {
         kill(Pid::from_raw(self.pid()), signal).expect("the server ran until now");
+    }
+
+    /// Sends a signal and waits for the end.
+    pub async fn stop(self, signal: Signal) -> (ExitStatus, Written) {
+        self.send(signal);
+        self.end(signal).await
+    }
+
+    /// Waits for the end after a signal.
+    pub async fn end(mut self, signal: Signal) -> (ExitStatus, Written) {
         let ended = tokio::time::timeout(STOP, self.child.wait()).await;
         let status =
             ended.unwrap_or_else(|_| panic!("{signal} does not stop the server:\n{}", self.log.so_far()));
@@ -157,7 +183,10 @@ pub fn children_of(parent: i32) -> Vec<i32> {
     pids.filter(|pid| {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         let after_name = stat.rsplit(") ").next().unwrap_or_default();
-        let of = after_name.split(' ').nth(1).and_then(|parent| parent.parse().ok());
+        let of = after_name
+            .split(' ')
+            .nth(1)
+            .and_then(|parent| parent.parse().ok());
         of == Some(parent)
     })
     .collect()

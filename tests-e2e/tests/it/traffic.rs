@@ -8,14 +8,21 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use reqwest::{StatusCode, header};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
 /// The first name of every member of a gym, by gym. Found in the answer to another gym's kiosk, it is a leak.
-const NAMES: [&str; 6] = ["Zephyrine", "Ysolde", "Quintilia", "Wulfran", "Xantippe", "Oriabel"];
+const NAMES: [&str; 6] = [
+    "Zephyrine",
+    "Ysolde",
+    "Quintilia",
+    "Wulfran",
+    "Xantippe",
+    "Oriabel",
+];
 
 /// A gym with its kiosks.
 #[derive(Debug, Clone)]
@@ -28,7 +35,13 @@ pub struct Gym {
 }
 
 /// Makes gyms that use the same badges, `BADGE_0` and on, with kiosks that are paired.
-pub async fn gyms(program: &Program, server: &Server, gyms: usize, kiosks: usize, members: usize) -> Vec<Gym> {
+pub async fn gyms(
+    program: &Program,
+    server: &Server,
+    gyms: usize,
+    kiosks: usize,
+    members: usize,
+) -> Vec<Gym> {
     let mut made = Vec::new();
     for own in &NAMES[..gyms] {
         let slug = format!("salle-{}", own.to_lowercase());
@@ -58,8 +71,10 @@ pub struct Traffic {
     pub opening: AtomicUsize,
     pub recording: AtomicUsize,
     pub closing: AtomicUsize,
-    /// Requests that were never answered.
+    /// Requests that were not answered.
     pub cut_off: AtomicUsize,
+    /// Of these, the ones whose answer began and broke off.
+    pub half_answered: AtomicUsize,
     /// Requests answered with a 503 that says when to try again.
     pub refused: AtomicUsize,
     /// The longest that such an answer took, in milliseconds.
@@ -90,7 +105,7 @@ pub struct Crowd {
 impl Crowd {
     /// Members talk at every kiosk from now on. A request goes to any of the servers, and to any again when it was not
     /// answered; each is repeated for at most `patience`.
-    pub fn start(gyms: &[Gym], servers: &[String], patience: Duration, chance: &mut StdRng) -> Self {
+    pub fn start(gyms: &[Gym], servers: &[&String], patience: Duration, chance: &mut StdRng) -> Self {
         let traffic = Arc::new(Traffic::default());
         let mut visits = Vec::new();
         for gym in gyms {
@@ -117,7 +132,11 @@ impl Crowd {
             // A kiosk that was answered wrongly stops: say so at once.
             let ended = self.visits.iter().filter(|visit| visit.is_finished()).count();
             assert!(ended == 0, "{ended} kiosks gave up");
-            assert!(begun.elapsed() < patience, "the kiosks do not get on: {:?}", self.traffic);
+            assert!(
+                begun.elapsed() < patience,
+                "the kiosks do not get on: {:?}",
+                self.traffic
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -235,7 +254,12 @@ impl Visits {
                     self.refused(asked, retry_after.as_deref(), &body);
                 }
                 Ok((status, _, body)) => panic!("{path}: {status} {body}"),
-                Err(_) => _ = self.traffic.cut_off.fetch_add(1, Ordering::Relaxed),
+                Err(error) => {
+                    // Status and headers had come.
+                    let half = usize::from(error.is_body() || error.is_decode());
+                    self.traffic.half_answered.fetch_add(half, Ordering::Relaxed);
+                    self.traffic.cut_off.fetch_add(1, Ordering::Relaxed);
+                }
             }
             assert!(begun.elapsed() < self.patience, "{path} is not answered");
             let pause = self.chance.random_range(20..60);
@@ -266,6 +290,8 @@ async fn once(at: &Caller, path: &str, body: &Value) -> reqwest::Result<(StatusC
     let response = at.request(path, body).send().await?;
     let status = response.status();
     let retry_after = response.headers().get(header::RETRY_AFTER);
-    let retry_after = retry_after.and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let retry_after = retry_after
+        .and_then(|value| value.to_str().ok())
+        .map(str::to_owned);
     Ok((status, retry_after, response.json().await?))
 }

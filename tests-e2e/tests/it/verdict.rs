@@ -2,8 +2,9 @@
 
 use crate::program::Program;
 use crate::stored::count;
+use crate::storm;
 use crate::traffic::Conversation;
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::{PgPool, Row as _};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -11,10 +12,12 @@ use std::time::{Duration, Instant};
 /// Time to process what is left in the end.
 const DRAIN: Duration = Duration::from_mins(3);
 
-/// What was counted; nothing was lost, doubled or altered, or there is no verdict.
+/// What was counted. Where something was lost, doubled or altered, there is a panic and no verdict.
 #[derive(Debug, Clone, Copy)]
 pub struct Verdict {
     pub acknowledged: usize,
+    pub lost: usize,
+    pub doubled: usize,
     pub sessions: usize,
     /// Tries of processing over all sessions.
     pub tries: i32,
@@ -23,10 +26,26 @@ pub struct Verdict {
     pub facts: usize,
 }
 
+impl Verdict {
+    /// The verdict and what happened on the way, as a line of the report.
+    pub fn report(&self, storm: &str, more: &[(&str, Value)]) {
+        let verdict = [
+            ("acknowledged", json!(self.acknowledged)),
+            ("lost", json!(self.lost)),
+            ("doubled", json!(self.doubled)),
+            ("sessions", json!(self.sessions)),
+            ("tries", json!(self.tries)),
+            ("opened_untold", json!(self.untold)),
+            ("facts", json!(self.facts)),
+        ];
+        storm::report(storm, &[more, &verdict[..]].concat());
+    }
+}
+
 /// Waits until nothing is left to do, then compares what is stored with what the kiosks were promised.
 pub async fn judge(program: &Program, pool: &PgPool, held: &[Conversation]) -> Verdict {
     wait_until_nothing_is_left_to_do(pool).await;
-    let acknowledged = every_acknowledged_event_is_there_once(pool, held).await;
+    let (acknowledged, lost, doubled) = every_acknowledged_event_is_there_once(pool, held).await;
     let (tries, untold) = every_closed_session_is_memory_once(pool, held).await;
     let facts = every_fact_counts_each_session_once(pool, held).await;
     let doctor = program.run(&["doctor", "--json"]).await;
@@ -34,6 +53,8 @@ pub async fn judge(program: &Program, pool: &PgPool, held: &[Conversation]) -> V
     assert_eq!(doctor.json()["findings"], json!([]));
     Verdict {
         acknowledged,
+        lost,
+        doubled,
         sessions: held.len(),
         tries,
         untold,
@@ -49,7 +70,10 @@ pub async fn wait_until_nothing_is_left_to_do(pool: &PgPool) {
                      where state in ('available', 'running', 'retryable') and kind = 'memory.process_session'";
         let (sessions, jobs) = (count(pool, sessions).await, count(pool, jobs).await);
         if (sessions, jobs) == (0, 0) {
-            println!("nothing is left to do after {:.1} s", begun.elapsed().as_secs_f64());
+            println!(
+                "nothing is left to do after {:.1} s",
+                begun.elapsed().as_secs_f64()
+            );
             break;
         }
         assert!(
@@ -68,7 +92,10 @@ pub async fn wait_until_nothing_is_left_to_do(pool: &PgPool) {
     assert_eq!(dead, [""; 0], "jobs were given up");
 }
 
-async fn every_acknowledged_event_is_there_once(pool: &PgPool, held: &[Conversation]) -> usize {
+async fn every_acknowledged_event_is_there_once(
+    pool: &PgPool,
+    held: &[Conversation],
+) -> (usize, usize, usize) {
     let rows =
         sqlx::query("select session_id, provider_event_id, transcript from public.conversation_events")
             .fetch_all(pool)
@@ -96,7 +123,7 @@ async fn every_acknowledged_event_is_there_once(pool: &PgPool, held: &[Conversat
     println!("events acknowledged {acknowledged}, lost {lost}, doubled {doubled}, altered {altered}");
     assert_eq!((lost, doubled, altered), (0, 0, 0));
     assert!(stored.is_empty(), "events that nobody was told of: {stored:?}");
-    acknowledged
+    (acknowledged, lost, doubled)
 }
 
 async fn every_closed_session_is_memory_once(pool: &PgPool, held: &[Conversation]) -> (i32, usize) {

@@ -8,6 +8,7 @@ mod facts_order;
 mod facts_upsert;
 mod isolation_matrix;
 mod migrations;
+mod outage;
 mod policy_mutation;
 mod recall_sql;
 mod scope;

@@ -1,5 +1,6 @@
 //! `jarvis serve`: your PostgreSQL.
 
+use crate::connection::DatabasePatience;
 use crate::failure::{Done, WrongUse};
 use crate::global::Global;
 use crate::output::Output;
@@ -30,6 +31,8 @@ pub struct Arguments {
     /// The ES256 key (PKCS#8 PEM) that signs access tokens [default: signing-key.pem in the data folder, made when absent]
     #[arg(long, env = "JARVIS_SIGNING_KEY_FILE", value_name = "FILE")]
     signing_key: Option<PathBuf>,
+    #[command(flatten)]
+    patience: DatabasePatience,
 }
 
 /// Runs the command.
@@ -49,6 +52,7 @@ pub async fn run(global: &Global, out: Output, arguments: Arguments) -> anyhow::
         listen: arguments.listen,
         signing_key,
         work: !arguments.no_worker,
+        database_patience: arguments.patience.duration(),
     };
     let serving = serving::start(&settings).await?;
     serving.announce(out)?;

@@ -45,6 +45,7 @@ pub async fn run(global: &Global, out: Output, arguments: Arguments) -> anyhow::
         listen: arguments.listen,
         signing_key: signing::default_path(&data_dir),
         work: true,
+        database_patience: Duration::ZERO,
     };
     let served = house.keep(serve(out, &settings)).await;
     house.stop().await?;

@@ -1,5 +1,6 @@
 //! `jarvis worker`: processing without serving.
 
+use crate::connection::DatabasePatience;
 use crate::failure::Done;
 use crate::global::Global;
 use crate::output::{Output, talk};
@@ -10,11 +11,15 @@ use tokio_util::sync::CancellationToken;
 
 /// Process closed sessions and run schedules; any number of workers may share a database.
 #[derive(Debug, clap::Args)]
-pub struct Arguments {}
+pub struct Arguments {
+    #[command(flatten)]
+    patience: DatabasePatience,
+}
 
 /// Runs the command.
-pub async fn run(global: &Global, out: Output, _arguments: Arguments) -> anyhow::Result<Done> {
-    let db = connection::db(&connection::urls(global)?).await?;
+pub async fn run(global: &Global, out: Output, arguments: Arguments) -> anyhow::Result<Done> {
+    let urls = connection::urls(global)?;
+    let db = connection::db_when_up(&urls.login, arguments.patience.duration()).await?;
     let memory = wiring::memory(db).await;
     let stop = CancellationToken::new();
     let mut worker = tokio::spawn(wiring::runner(&memory, &Readiness::new())?.run(stop.clone()));
@@ -36,6 +41,6 @@ pub async fn run(global: &Global, out: Output, _arguments: Arguments) -> anyhow:
     if worker.await.is_err() {
         bail!("the worker panicked");
     }
-    memory.db.close().await;
+    serving::close(&memory).await;
     Ok(Done::Ok)
 }

@@ -70,6 +70,7 @@ async fn play_and_serve(
             .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], port))),
         signing_key: signing::default_path(data_dir),
         work: true,
+        database_patience: std::time::Duration::ZERO,
     };
     let words = arguments.lang.unwrap_or_else(Words::of_surroundings);
     let logins = tokio::select! {

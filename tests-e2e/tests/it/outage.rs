@@ -1,0 +1,212 @@
+//! The database goes away under load: connections are cut, or it is down for a while. Nothing is lost, and nobody has to
+//! restart anything.
+
+use crate::device::Caller;
+use crate::program::{Program, fetched, text};
+use crate::server::Server;
+use crate::stored::count;
+use crate::storm;
+use crate::traffic::{self, Crowd};
+use crate::verdict::judge;
+use jarvis_db::embedded::{Embedded, EmbeddedSettings};
+use jarvis_testkit::TestDb;
+use nix::sys::signal::Signal;
+use rand::RngExt as _;
+use reqwest::StatusCode;
+use secrecy::ExposeSecret as _;
+use serde_json::json;
+use sqlx::postgres::PgPoolOptions;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// A kiosk repeats a request for at most this long.
+const PATIENCE: Duration = Duration::from_mins(3);
+
+/// Ends every connection of the program to this database; how many there were.
+const CUT: &str = "select count(pg_terminate_backend(pid)) from pg_stat_activity
+                    where datname = current_database() and application_name like 'jarvis%'";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_cut_under_load_lose_nothing_and_show_no_gym_to_another() {
+    let (seed, mut chance) = storm::chance();
+    let db = TestDb::new().await;
+    let program = Program::on(&db);
+    let server = Server::serve(&program).await;
+    let gyms = traffic::gyms(&program, &server, 4, 1, 2).await;
+    let crowd = Crowd::start(&gyms, &[&server.address], PATIENCE, &mut chance);
+    let (mut cuts, mut connections) = (0, 0);
+    while cuts < storm::of(12, 150) {
+        let pause = chance.random_range(50..400);
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+        connections += count(db.admin_pool(), CUT).await;
+        cuts += 1;
+    }
+    // All by itself, and at once.
+    let begun = Instant::now();
+    crowd.go_on_for(4, PATIENCE).await;
+    let recovered = begun.elapsed();
+    let traffic = crowd.traffic.clone();
+    let held = crowd.stop().await;
+    judge(&program, db.admin_pool(), &held).await.report(
+        "cuts",
+        &[
+            ("seed", json!(seed)),
+            ("cuts", json!(cuts)),
+            ("connections_cut", json!(connections)),
+            ("requests_refused", json!(traffic.refused.load(Ordering::Relaxed))),
+            ("recovered_ms", json!(recovered.as_millis())),
+        ],
+    );
+    assert!(connections >= cuts, "hardly a connection was there to be cut");
+    assert!(
+        traffic.refused.load(Ordering::Relaxed) > 0,
+        "no request noticed: nothing was put to the test"
+    );
+    let (status, _) = server.stop(Signal::SIGTERM).await;
+    assert_eq!(status.code(), Some(0));
+}
+
+/// A PostgreSQL of this test's own, migrated, at a port that stays the same.
+struct Database {
+    settings: EmbeddedSettings,
+    running: Option<Embedded>,
+}
+
+impl Database {
+    async fn start(program: &mut Program) -> Self {
+        let settings = EmbeddedSettings {
+            durable: false,
+            ..EmbeddedSettings::new(program.folder().join("database"))
+        };
+        let running = Embedded::start(&settings, &|_| {}).await.unwrap();
+        program.set("DATABASE_URL", running.login_url().unwrap().expose_secret());
+        program.set("JARVIS_ADMIN_DATABASE_URL", running.admin_url().expose_secret());
+        Self {
+            settings: EmbeddedSettings {
+                port: Some(running.port()),
+                ..settings
+            },
+            running: Some(running),
+        }
+    }
+
+    async fn stop(&mut self) {
+        self.running.take().expect("it runs").stop().await.unwrap();
+    }
+
+    async fn start_again(&mut self) {
+        self.running = Some(Embedded::start(&self.settings, &|_| {}).await.unwrap());
+    }
+}
+
+/// How the probe answers.
+async fn readyz(address: &str) -> (StatusCode, String) {
+    let (status, body) = Caller::new(address, "").get("/readyz").await;
+    (status, body.to_string())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_is_down_for_a_while_is_said_and_survived() {
+    if fetched("JARVIS_PG_DIR").is_none() {
+        return;
+    }
+    let (seed, mut chance) = storm::chance();
+    let mut program = Program::without_database();
+    let mut database = Database::start(&mut program).await;
+    let pool = {
+        let url = database.running.as_ref().unwrap().admin_url().expose_secret();
+        PgPoolOptions::new().max_connections(2).connect_lazy(url).unwrap()
+    };
+    let server = Server::serve(&program).await;
+    let gyms = traffic::gyms(&program, &server, 2, 2, 2).await;
+    let crowd = Crowd::start(&gyms, &[&server.address], PATIENCE, &mut chance);
+    crowd.go_on_for(4, PATIENCE).await;
+
+    let down = storm::of(Duration::from_secs(8), Duration::from_mins(1));
+    database.stop().await;
+    let gone = Instant::now();
+    while gone.elapsed() < down {
+        let (status, body) = readyz(&server.address).await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{body}");
+        assert!(body.contains("database"), "{body}");
+        let (status, _) = Caller::new(&server.address, "").get("/healthz").await;
+        assert_eq!(status, StatusCode::OK, "the process itself is well");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    let refused = crowd.traffic.refused.load(Ordering::Relaxed);
+    database.start_again().await;
+    let back = Instant::now();
+    crowd.go_on_for(1, PATIENCE).await;
+    let recovered = back.elapsed();
+    assert_eq!(readyz(&server.address).await.0, StatusCode::OK);
+    crowd.go_on_for(4, PATIENCE).await;
+    let traffic = crowd.traffic.clone();
+    let held = crowd.stop().await;
+    let slowest = traffic.slowest_refusal_ms.load(Ordering::Relaxed);
+    judge(&program, &pool, &held).await.report(
+        "outage",
+        &[
+            ("seed", json!(seed)),
+            ("down_s", json!(down.as_secs())),
+            ("requests_refused", json!(refused)),
+            ("slowest_refusal_ms", json!(slowest)),
+            ("recovered_ms", json!(recovered.as_millis())),
+        ],
+    );
+    // Four kiosks ask again within 60 ms: most are told at once, and only who asks first waits for a connection.
+    let quick = usize::try_from(down.as_secs()).unwrap() * 10;
+    assert!(refused > quick, "only {refused} refusals in {down:?}");
+    assert!(slowest < 7_000, "a refusal took {slowest} ms");
+    let (status, log) = server.stop(Signal::SIGTERM).await;
+    assert_eq!(status.code(), Some(0));
+    // The worker backs off: every failing claim is a line, and there are few.
+    let claims = log.so_far().matches("cannot claim jobs").count();
+    let most = 10 + usize::try_from(down.as_secs()).unwrap() / 4;
+    assert!(claims <= most, "{claims} failing claims in {down:?}");
+    database.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_started_before_its_database_waits_for_it_and_gives_up_with_the_way_out() {
+    if fetched("JARVIS_PG_DIR").is_none() {
+        return;
+    }
+    let mut program = Program::without_database();
+    let mut database = Database::start(&mut program).await;
+    database.stop().await;
+
+    let begun = Instant::now();
+    let ended = program
+        .run(&["serve", "--listen", "127.0.0.1:0", "--wait-for-database", "1"])
+        .await;
+    assert_eq!(ended.code, 1, "{ended:?}");
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    for word in ["cannot reach PostgreSQL", "hint:", "waiting for the database"] {
+        assert!(ended.stderr.contains(word), "{word} in {}", ended.stderr);
+    }
+
+    let waiting = program.command(&["serve", "--listen", "127.0.0.1:0"]);
+    let waiting = tokio::spawn(Server::start(waiting));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(!waiting.is_finished(), "it waits");
+    database.start_again().await;
+    let server = waiting.await.unwrap();
+    assert_eq!(readyz(&server.address).await.0, StatusCode::OK);
+    server.stop(Signal::SIGTERM).await;
+
+    // A login that is refused is refused in an hour as well: no waiting.
+    let mut stranger = Program::without_database();
+    let port = database.settings.port.unwrap();
+    stranger.set(
+        "DATABASE_URL",
+        &format!("postgres://jarvis_login:wrong@127.0.0.1:{port}/jarvis"),
+    );
+    let begun = Instant::now();
+    let refused = stranger.json_error(&["serve", "--listen", "127.0.0.1:0"]).await;
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    assert!(
+        text(&refused, "/error").contains("refuses the login"),
+        "{refused}"
+    );
+    database.stop().await;
+}
