@@ -2,6 +2,7 @@
 
 pub mod embedded;
 pub mod error;
+pub mod lint;
 pub mod migrations;
 mod outage;
 pub mod pool;

@@ -40,7 +40,7 @@ pub enum Command {
     /// List, apply, undo and write migrations
     #[command(subcommand)]
     Migration(commands::migration::Command),
-    /// Look at the database, or empty it
+    /// Look at the database, find its holes, or empty it
     #[command(subcommand)]
     Db(commands::db::Command),
     /// Create and list gyms

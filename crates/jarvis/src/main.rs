@@ -6,6 +6,7 @@ mod commands;
 mod connection;
 mod failure;
 mod global;
+mod language;
 mod output;
 mod private_file;
 mod serving;

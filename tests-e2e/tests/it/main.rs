@@ -12,6 +12,7 @@ mod device;
 mod gyms;
 mod kills;
 mod latency;
+mod lint;
 mod logs;
 mod many;
 mod outage;

@@ -7,6 +7,7 @@ mod embedded;
 mod facts_order;
 mod facts_upsert;
 mod isolation_matrix;
+mod lint;
 mod migrations;
 mod outage;
 mod policy_mutation;
