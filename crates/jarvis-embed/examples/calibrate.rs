@@ -1,13 +1,13 @@
-//! Measures recall on a labelled set and fits the calibration: `cargo run --release --example calibrate -- WEIGHTS SET`.
+//! Measures recall on a labelled set and fits the calibration, for every local model:
+//! `cargo run --release --example calibrate -- E5_FILE USE_FOLDER SET`.
 //!
 //! SET is JSON: `summaries` (id, member, text) and `queries` (q, member, kind, and gold, the id of the one summary that
 //! answers, absent when none does).
 #![expect(clippy::print_stdout, reason = "the measures are what the program is for")]
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
-use jarvis_embed::{CALIBRATION_A, CALIBRATION_C, LocalEmbedder, cosine};
+use jarvis_embed::{Kind, LocalEmbedder, LocalModel, WeightPaths, cosine};
 
 #[derive(serde::Deserialize)]
 struct Set {
@@ -70,20 +70,32 @@ impl std::fmt::Display for Recall {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [weights, set] = arguments.as_slice() else {
-        return Err("usage: calibrate WEIGHTS SET".into());
+    let [e5, universal, set] = arguments.as_slice() else {
+        return Err("usage: calibrate E5_FILE USE_FOLDER SET".into());
     };
-    let embedder = LocalEmbedder::load(Path::new(weights))?;
+    let paths = WeightPaths {
+        e5: e5.into(),
+        universal: universal.into(),
+    };
+    let embedder = LocalEmbedder::load(&paths)?;
     let set: Set = serde_json::from_str(&std::fs::read_to_string(set)?)?;
+    for model in LocalModel::ALL {
+        println!("{}", model.name());
+        measure(&embedder, model, &set);
+    }
+    Ok(())
+}
+
+fn measure(embedder: &LocalEmbedder, model: LocalModel, set: &Set) {
     let passages: Vec<Vec<f32>> = set
         .summaries
         .iter()
-        .map(|summary| embedder.embed_passage(&summary.text))
+        .map(|summary| embedder.embed(model, Kind::Passage, &summary.text))
         .collect();
     let mut recall: BTreeMap<(&str, String), Recall> = BTreeMap::new();
     let mut pairs = Vec::new();
     for query in &set.queries {
-        let vector = embedder.embed_query(&query.q);
+        let vector = embedder.embed(model, Kind::Query, &query.q);
         let found: Vec<Pair> = set
             .summaries
             .iter()
@@ -114,18 +126,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for ((scope, kind), recall) in recall.iter().filter(|(_, recall)| recall.queries > 0) {
         println!("{scope:<14}{kind:<6}{recall}");
     }
-    report("all pairs", pairs.iter());
-    report("own pairs", pairs.iter().filter(|pair| pair.same_member));
-    Ok(())
+    report(model, "all pairs", pairs.iter());
+    report(model, "own pairs", pairs.iter().filter(|pair| pair.same_member));
 }
 
 /// Fits on some pairs, with the two classes as they come and with each class weighing as much, and says what these and
 /// the shipped calibration keep at each threshold.
-fn report<'a>(name: &str, pairs: impl Iterator<Item = &'a Pair>) {
+fn report<'a>(model: LocalModel, name: &str, pairs: impl Iterator<Item = &'a Pair>) {
     let pairs: Vec<&Pair> = pairs.collect();
     let relevant = pairs.iter().filter(|pair| pair.relevant).count();
     let others = pairs.len() - relevant;
-    let shipped = (f64::from(CALIBRATION_A), f64::from(CALIBRATION_C));
+    let shipped = model.calibration();
+    let shipped = (f64::from(shipped.a), f64::from(shipped.c));
     let natural = fit(&pairs, 1.0);
     let balanced = fit(&pairs, count(others) / count(relevant));
     for (weighting, (a, c)) in [

@@ -2,39 +2,45 @@
 
 use std::path::{Path, PathBuf};
 
-/// Why [`crate::E5::load`] refused a file. Every message names the file, what was expected and what to do.
+/// Why a file of weights was refused. Every message names the file, what was expected and what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
     /// The file is missing, or the process may not read it.
     #[error(
         "cannot read the embedding weights {}: check the path and its permissions, or fetch {} again",
-        path.display(), crate::WEIGHTS_ORIGIN
+        path.display(), origin
     )]
     Unreadable {
         /// The file asked for.
         path: PathBuf,
+        /// Where the right file comes from, in words.
+        origin: &'static str,
         /// What the operating system said.
         source: std::io::Error,
     },
-    /// The file is something else: it does not begin with the format's four letters.
+    /// The file is something else: it does not begin as the format does.
     #[error(
-        "{} is not a file of embedding weights (it does not begin with `E5S1`): give the path of {}",
-        path.display(), crate::WEIGHTS_ORIGIN
+        "{} is not a file of embedding weights (it begins with something else): give the path of {}",
+        path.display(), origin
     )]
     NotWeights {
         /// The file asked for.
         path: PathBuf,
+        /// Where the right file comes from, in words.
+        origin: &'static str,
     },
     /// The file begins well and is too short or too long: most often an interrupted download.
     #[error(
         "the embedding weights {} hold {found} bytes instead of {expected}: \
          the copy is incomplete or of another version, fetch {} again",
-        path.display(), crate::WEIGHTS_ORIGIN
+        path.display(), origin
     )]
     WrongSize {
         /// The file asked for.
         path: PathBuf,
+        /// Where the right file comes from, in words.
+        origin: &'static str,
         /// Bytes of the only file this version accepts.
         expected: u64,
         /// Bytes found.
@@ -44,21 +50,25 @@ pub enum LoadError {
     #[error(
         "the embedding weights {} have sha256 {found} instead of {expected}: \
          the file is damaged or of another version, fetch {} again",
-        path.display(), crate::WEIGHTS_ORIGIN
+        path.display(), origin
     )]
     WrongDigest {
         /// The file asked for.
         path: PathBuf,
+        /// Where the right file comes from, in words.
+        origin: &'static str,
         /// Lower-case hexadecimal sha256 of the only file this version accepts.
         expected: &'static str,
         /// Lower-case hexadecimal sha256 found.
         found: String,
     },
     /// The content does not follow the format.
-    #[error("the embedding weights {} cannot be used: fetch {} again", path.display(), crate::WEIGHTS_ORIGIN)]
+    #[error("the embedding weights {} cannot be used: fetch {} again", path.display(), origin)]
     Malformed {
         /// The file asked for.
         path: PathBuf,
+        /// Where the right file comes from, in words.
+        origin: &'static str,
         /// The first rule of the format that is broken.
         source: FormatError,
     },
@@ -69,7 +79,7 @@ impl LoadError {
     pub fn path(&self) -> &Path {
         match self {
             Self::Unreadable { path, .. }
-            | Self::NotWeights { path }
+            | Self::NotWeights { path, .. }
             | Self::WrongSize { path, .. }
             | Self::WrongDigest { path, .. }
             | Self::Malformed { path, .. } => path,
@@ -81,8 +91,8 @@ impl LoadError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FormatError {
-    /// The bytes do not begin with `E5S1`.
-    #[error("it does not begin with `E5S1`")]
+    /// The bytes do not begin as the format does.
+    #[error("it does not begin as its format does")]
     Magic,
     /// The bytes end inside something.
     #[error("it ends inside {0}")]

