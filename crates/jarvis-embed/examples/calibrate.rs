@@ -81,21 +81,22 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let set: Set = serde_json::from_str(&std::fs::read_to_string(set)?)?;
     for model in LocalModel::ALL {
         println!("{}", model.name());
-        measure(&embedder, model, &set);
+        measure(&embedder, model, &set)
+            .ok_or("the weights of the universal sentence encoder cannot be used")?;
     }
     Ok(())
 }
 
-fn measure(embedder: &LocalEmbedder, model: LocalModel, set: &Set) {
+fn measure(embedder: &LocalEmbedder, model: LocalModel, set: &Set) -> Option<()> {
     let passages: Vec<Vec<f32>> = set
         .summaries
         .iter()
         .map(|summary| embedder.embed(model, Kind::Passage, &summary.text))
-        .collect();
+        .collect::<Option<_>>()?;
     let mut recall: BTreeMap<(&str, String), Recall> = BTreeMap::new();
     let mut pairs = Vec::new();
     for query in &set.queries {
-        let vector = embedder.embed(model, Kind::Query, &query.q);
+        let vector = embedder.embed(model, Kind::Query, &query.q)?;
         let found: Vec<Pair> = set
             .summaries
             .iter()
@@ -128,6 +129,7 @@ fn measure(embedder: &LocalEmbedder, model: LocalModel, set: &Set) {
     }
     report(model, "all pairs", pairs.iter());
     report(model, "own pairs", pairs.iter().filter(|pair| pair.same_member));
+    Some(())
 }
 
 /// Fits on some pairs, with the two classes as they come and with each class weighing as much, and says what these and

@@ -56,33 +56,44 @@ pub struct WeightPaths {
 #[derive(Debug)]
 pub struct LocalEmbedder {
     e5: E5,
-    universal: UniversalEncoder,
+    universal: Result<UniversalEncoder, LoadError>,
 }
 
 impl LocalEmbedder {
-    /// Reads the weights; blocking, about a second.
+    /// Reads the weights; blocking, about a second. Without those of the universal sentence encoder
+    /// [`LocalModel::E5`] still works, so that what was stored with it is found: see [`LocalEmbedder::missing`].
     ///
     /// # Errors
-    /// See [`E5::load`] and [`UniversalEncoder::load`].
+    /// See [`E5::load`].
     pub fn load(paths: &WeightPaths) -> Result<Self, LoadError> {
         Ok(Self {
             e5: E5::load(&paths.e5)?,
-            universal: UniversalEncoder::load(&paths.universal)?,
+            universal: UniversalEncoder::load(&paths.universal),
         })
     }
 
-    /// The vector of a text, unit length, padded to 1536 numbers. Any text will do. Blocking: see [`E5::embed`].
-    pub fn embed(&self, model: LocalModel, kind: Kind, text: &str) -> Vec<f32> {
+    /// Why [`LocalModel::Fused`] cannot be computed, if it cannot.
+    pub fn missing(&self) -> Option<&LoadError> {
+        self.universal.as_ref().err()
+    }
+
+    /// The vector of a text, unit length, padded to 1536 numbers; `None` when the model's weights are
+    /// [missing](LocalEmbedder::missing). Any text will do. Blocking: see [`E5::embed`].
+    pub fn embed(&self, model: LocalModel, kind: Kind, text: &str) -> Option<Vec<f32>> {
+        let second = match model {
+            LocalModel::E5 => None,
+            LocalModel::Fused => Some(self.universal.as_ref().ok()?),
+        };
         let mut vector = self.e5.embed(kind, text);
         centre(kind, &mut vector);
-        if model == LocalModel::Fused {
-            vector.extend(self.universal.embed(text));
+        if let Some(second) = second {
+            vector.extend(second.embed(text));
             let half = std::f32::consts::FRAC_1_SQRT_2;
             for x in &mut vector {
                 *x *= half;
             }
         }
-        pad_1536(&vector)
+        Some(pad_1536(&vector))
     }
 
     /// Tokens in the text as e5 reads it, opening and closing ones included.

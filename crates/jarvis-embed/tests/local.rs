@@ -26,6 +26,22 @@ fn embedder() -> Option<LocalEmbedder> {
 }
 
 #[test]
+fn without_the_second_weights_the_first_model_still_works_and_says_what_is_missing() {
+    let Some(e5) = std::env::var_os("JARVIS_E5_WEIGHTS") else {
+        println!("skipped: JARVIS_E5_WEIGHTS does not name the weights");
+        return;
+    };
+    let paths = WeightPaths {
+        e5: e5.into(),
+        universal: "not/there".into(),
+    };
+    let embedder = LocalEmbedder::load(&paths).unwrap();
+    assert!(embedder.missing().unwrap().to_string().contains("not/there"));
+    assert!(embedder.embed(LocalModel::E5, Kind::Query, "genou").is_some());
+    assert_eq!(embedder.embed(LocalModel::Fused, Kind::Query, "genou"), None);
+}
+
+#[test]
 fn a_model_is_found_by_its_name_alone() {
     for model in LocalModel::ALL {
         assert_eq!(LocalModel::named(model.name()), Some(model));
@@ -37,7 +53,7 @@ fn a_model_is_found_by_its_name_alone() {
 fn a_stored_vector_is_of_unit_length_and_padded_with_zeros() {
     let Some(embedder) = embedder() else { return };
     for model in LocalModel::ALL {
-        let vector = embedder.embed(model, Kind::Query, "J'ai mal au genou");
+        let vector = embedder.embed(model, Kind::Query, "J'ai mal au genou").unwrap();
         let norm = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
         assert_eq!(vector.len(), PADDED_DIMENSIONS);
         assert!((norm - 1.0).abs() < 1e-5, "{model:?}");
@@ -55,7 +71,7 @@ fn a_question_is_nearest_to_its_answer_in_both_languages() {
         "Monique se plaint de la musique trop forte le jeudi.",
         "Karim prépare un semi-marathon pour le mois d'octobre.",
     ]
-    .map(|text| embedder.embed(LocalModel::DEFAULT, Kind::Passage, text));
+    .map(|text| embedder.embed(LocalModel::DEFAULT, Kind::Passage, text).unwrap());
     let questions = [
         ("qui a une douleur à la jambe ?", 0),
         ("who has knee pain?", 0),
@@ -67,7 +83,9 @@ fn a_question_is_nearest_to_its_answer_in_both_languages() {
         ("who is training for a race?", 3),
     ];
     for (question, answer) in questions {
-        let asked = embedder.embed(LocalModel::DEFAULT, Kind::Query, question);
+        let asked = embedder
+            .embed(LocalModel::DEFAULT, Kind::Query, question)
+            .unwrap();
         let cosines: Vec<f32> = stored.iter().map(|stored| cosine(&asked, stored)).collect();
         println!(
             "{question} {cosines:.3?} {:.2}",

@@ -2,14 +2,14 @@
 
 use crate::MemoryError;
 use jarvis_core::embedding::DIMENSIONS;
-use jarvis_embed::LocalEmbedder;
+use jarvis_embed::{Kind, LocalEmbedder, LocalModel};
 use std::fmt;
 use std::sync::Arc;
 
 /// The source of embeddings. There is no pretended one: without weights and provider, recall is by words.
 #[derive(Clone)]
 pub enum Embedder {
-    /// The multilingual model on this machine's processor.
+    /// The multilingual models on this machine's processor.
     Local(Arc<LocalEmbedder>),
     /// A provider that speaks the OpenAI protocol.
     Provider {
@@ -31,49 +31,53 @@ impl fmt::Debug for Embedder {
     }
 }
 
-enum Side {
-    Query,
-    Passage,
-}
-
 impl Embedder {
-    /// The name stored beside every vector, so that only vectors of one model are compared.
+    /// The model of choice, which a new gym takes.
     pub fn model(&self) -> Option<&str> {
         match self {
-            Self::Local(_) => Some(jarvis_embed::MODEL),
+            Self::Local(_) => Some(LocalModel::DEFAULT.name()),
             Self::Provider { model, .. } => Some(model),
             Self::Unavailable(_) => None,
         }
     }
 
-    /// The vector of a question; `None` without a model or without words. 1536 dimensions, unit norm.
-    pub async fn query(&self, text: &str) -> Result<Option<Vec<f32>>, MemoryError> {
-        self.embed(Side::Query, text).await
+    /// Why not every gym's summaries can be embedded, if they cannot.
+    pub fn lacking(&self) -> Option<String> {
+        match self {
+            Self::Local(local) => local.missing().map(ToString::to_string),
+            Self::Provider { .. } => None,
+            Self::Unavailable(why) => Some(why.clone()),
+        }
     }
 
-    /// The vector of something to be found; `None` without a model or without words.
-    pub async fn passage(&self, text: &str) -> Result<Option<Vec<f32>>, MemoryError> {
-        self.embed(Side::Passage, text).await
+    /// The vector of a question under `model`, the gym's; `None` when this process cannot compute that model, or
+    /// without words. 1536 dimensions, unit norm.
+    pub async fn query(&self, model: &str, text: &str) -> Result<Option<Vec<f32>>, MemoryError> {
+        self.embed(model, Kind::Query, text).await
     }
 
-    async fn embed(&self, side: Side, text: &str) -> Result<Option<Vec<f32>>, MemoryError> {
+    /// The vector of something to be found under `model`, as [`Embedder::query`].
+    pub async fn passage(&self, model: &str, text: &str) -> Result<Option<Vec<f32>>, MemoryError> {
+        self.embed(model, Kind::Passage, text).await
+    }
+
+    async fn embed(&self, model: &str, kind: Kind, text: &str) -> Result<Option<Vec<f32>>, MemoryError> {
         if text.trim().is_empty() {
             return Ok(None);
         }
         let text = text.to_owned();
         match self {
             Self::Unavailable(_) => Ok(None),
-            Self::Local(model) => {
-                let model = Arc::clone(model);
-                let run = move || match side {
-                    Side::Query => model.embed_query(&text),
-                    Side::Passage => model.embed_passage(&text),
+            Self::Local(local) => {
+                let Some(model) = LocalModel::named(model) else {
+                    return Ok(None);
                 };
-                let vector = tokio::task::spawn_blocking(run)
+                let local = Arc::clone(local);
+                tokio::task::spawn_blocking(move || local.embed(model, kind, &text))
                     .await
-                    .map_err(|_| MemoryError::Bug("the embedding model panicked"))?;
-                Ok(Some(vector))
+                    .map_err(|_| MemoryError::Bug("the embedding model panicked"))
             }
+            Self::Provider { model: own, .. } if own != model => Ok(None),
             Self::Provider { client, .. } => {
                 let inputs = [text];
                 let reply = client.embed(&inputs).await.map_err(MemoryError::Embedding)?;

@@ -12,6 +12,7 @@ use jarvis_core::{
 use jarvis_db::queries::consent;
 use jarvis_db::queries::event::{self, TranscriptRow};
 use jarvis_db::queries::fact::{self, FactFilter, NewFact};
+use jarvis_db::queries::gym as gym_row;
 use jarvis_db::queries::member::{self, Member};
 use jarvis_db::queries::session::{self, Outcome, Session};
 use jarvis_db::queries::summary::NewSummary;
@@ -103,6 +104,8 @@ struct Material {
     session: Session,
     member: Member,
     consents: ConsentSet,
+    /// What the gym's summaries are embedded with.
+    embedding_model: String,
     /// How many turns are stored with their words.
     stored_turns: i64,
     /// What may be worked with.
@@ -123,6 +126,7 @@ async fn read_material(
         .await?
         .ok_or(DbError::NotFound)?;
     let consents = consent::in_force(tx, gym, member.id).await?;
+    let embedding_model = gym_row::embedding_model(tx, gym).await?;
     let mut turns: Vec<Turn> = event::list_transcript(tx, gym, id)
         .await?
         .into_iter()
@@ -140,6 +144,7 @@ async fn read_material(
         session,
         member,
         consents,
+        embedding_model,
         stored_turns,
         turns,
         notes,
@@ -239,7 +244,8 @@ async fn read_out(memory: &Memory, mut material: Material) -> Result<(Material, 
         .await
         .map_err(|_| MemoryError::Bug("reading a conversation panicked"))?;
     if let Plan::Remember(digest) = &mut plan {
-        digest.embedding = memory.embedder.passage(&digest.summary.text).await?;
+        let model = &material.embedding_model;
+        digest.embedding = memory.embedder.passage(model, &digest.summary.text).await?;
     }
     Ok((material, plan))
 }
@@ -324,7 +330,7 @@ async fn store(
             (SessionState::Empty, Some(reason), 0)
         }
         Plan::Remember(digest) => {
-            let rejected = write_digest(memory, &mut tx, material, *digest, &mut notes, now).await?;
+            let rejected = write_digest(&mut tx, material, *digest, &mut notes, now).await?;
             (SessionState::Processed, None, rejected)
         }
     };
@@ -346,7 +352,6 @@ async fn store(
 }
 
 async fn write_digest(
-    memory: &Memory,
     tx: &mut ScopedTx,
     material: &Material,
     digest: Digest,
@@ -361,7 +366,10 @@ async fn write_digest(
         }
     }
     retire_unsaid(tx, material, &digest.drafts).await?;
-    let model = memory.embedder.model().filter(|_| digest.embedding.is_some());
+    let model = digest
+        .embedding
+        .as_ref()
+        .map(|_| material.embedding_model.as_str());
     if model.is_none() {
         notes.push(note::EMBEDDING_UNAVAILABLE.to_owned());
     }

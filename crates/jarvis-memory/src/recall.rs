@@ -4,7 +4,7 @@ use crate::extract::mask_health;
 use crate::{Memory, MemoryError};
 use jarvis_core::{ConsentSet, ErrorCode, Language, MemberId, Purpose, Scope, SessionId, SessionState};
 use jarvis_db::queries::summary::{self, Match};
-use jarvis_db::queries::{consent, member, session};
+use jarvis_db::queries::{consent, gym, member, session};
 
 /// Questions longer than this are refused, in characters.
 pub const MAX_QUERY_CHARS: usize = 2_000;
@@ -59,10 +59,13 @@ pub async fn recall(
     query: &RecallQuery,
 ) -> Result<Recalled, MemoryError> {
     check(query)?;
-    let vector = memory.embedder.query(&query.text).await?;
     let mut tx = memory.db.begin(&scope).await?;
     let found = member::find(&mut tx, member).await?;
     let found = found.ok_or_else(|| MemoryError::refused(ErrorCode::MemberNotFound))?;
+    let model = gym::embedding_model(&mut tx, found.gym_id).await?;
+    tx.commit().await?;
+    let vector = memory.embedder.query(&model, &query.text).await?;
+    let mut tx = memory.db.begin(&scope).await?;
     let consents = consent::in_force(&mut tx, found.gym_id, member).await?;
     if !consents.allows(Purpose::Memory) {
         return Ok(Recalled {

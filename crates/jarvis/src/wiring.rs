@@ -7,7 +7,7 @@ use jarvis_core::SystemClock;
 use jarvis_core::clock::SharedClock;
 use jarvis_db::Db;
 use jarvis_db::embedded::cache_dir;
-use jarvis_embed::LocalEmbedder;
+use jarvis_embed::{LocalEmbedder, WeightPaths};
 use jarvis_jobs::{Connect, Job, JobError, Runner, Schedule};
 use jarvis_memory::jobs::{ProcessSession, SweepOrphans};
 use jarvis_memory::{Embedder, Memory, orphans, process};
@@ -43,13 +43,18 @@ pub fn memory_without_model(db: Db) -> Memory {
 }
 
 async fn embedder() -> Embedder {
-    let path = match weights_path() {
-        Ok(path) => path,
+    let paths = match weight_paths() {
+        Ok(paths) => paths,
         Err(error) => return Embedder::Unavailable(error.to_string()),
     };
-    let loaded = tokio::task::spawn_blocking(move || LocalEmbedder::load(&path)).await;
+    let loaded = tokio::task::spawn_blocking(move || LocalEmbedder::load(&paths)).await;
     match loaded {
-        Ok(Ok(model)) => Embedder::Local(Arc::new(model)),
+        Ok(Ok(model)) => {
+            if let Some(error) = model.missing() {
+                tracing::warn!(%error, "half of the embedding model is missing: recall of most gyms goes by words");
+            }
+            Embedder::Local(Arc::new(model))
+        }
         Ok(Err(error)) => {
             tracing::warn!(%error, "no embedding model: recall goes by words");
             Embedder::Unavailable(error.to_string())
@@ -58,11 +63,18 @@ async fn embedder() -> Embedder {
     }
 }
 
-fn weights_path() -> anyhow::Result<PathBuf> {
-    match std::env::var_os("JARVIS_E5_WEIGHTS") {
-        Some(path) if !path.is_empty() => Ok(path.into()),
-        _ => Ok(cache_dir()?.join("e5-small-0.3.0").join("e5-small-q4.bin")),
-    }
+/// Where the environment says, else where `scripts/fetch.py` puts them.
+fn weight_paths() -> anyhow::Result<WeightPaths> {
+    let path = |variable: &str, cached: &str| -> anyhow::Result<PathBuf> {
+        match std::env::var_os(variable) {
+            Some(path) if !path.is_empty() => Ok(path.into()),
+            _ => Ok(cache_dir()?.join(cached)),
+        }
+    };
+    Ok(WeightPaths {
+        e5: path("JARVIS_E5_WEIGHTS", "e5-small-0.3.0/e5-small-q4.bin")?,
+        universal: path("JARVIS_USE_WEIGHTS", "use-multilingual-0.2.1")?,
+    })
 }
 
 /// How the job queue reaches the database. A queue that reaches it is a worker at work, which `/readyz` tells.

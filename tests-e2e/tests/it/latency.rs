@@ -88,7 +88,7 @@ async fn remember(pool: &PgPool, member: Uuid) {
          select s.session_id, s.gym_id, s.member_id, 'Sophie a parlé de son entraînement, fois ' || s.session_id,
                 (select array_agg(sin(k * length(s.session_id) + ascii(right(s.session_id, 1)) * k) order by k)::real[]
                    from generate_series(1, 1536) k),
-                'e5-small-multilingual', 'jarvis', now()
+                'e5-use-multilingual', 'jarvis', now()
            from public.conversation_sessions s where s.member_id = $1",
     )
     .bind(member)

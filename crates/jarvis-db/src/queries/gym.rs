@@ -20,6 +20,20 @@ pub struct Gym {
     pub embedding_model: String,
 }
 
+/// The model whose vectors the gym compares.
+///
+/// # Errors
+/// [`DbError::NotFound`] when the gym is not in scope.
+pub async fn embedding_model(tx: &mut ScopedTx, gym: GymId) -> Result<String, DbError> {
+    let model = sqlx::query_scalar!(
+        "select embedding_model from public.gyms where id = $1",
+        gym.as_uuid()
+    )
+    .fetch_optional(&mut **tx)
+    .await?;
+    model.ok_or(DbError::NotFound)
+}
+
 /// The gyms in scope, by name.
 pub async fn list(tx: &mut ScopedTx) -> Result<Vec<Gym>, DbError> {
     let rows = sqlx::query!(

@@ -49,7 +49,7 @@ async fn search(connection: &mut PgConnection, query: &[f32], member: &str, rest
     .await
 }
 
-const E5: &str = "e5-small-multilingual";
+const LOCAL: &str = "e5-use-multilingual";
 
 #[tokio::test]
 async fn the_order_is_that_of_brute_force() {
@@ -57,7 +57,7 @@ async fn the_order_is_that_of_brute_force() {
     let mut tx = world.act_as(SERVER_A).await;
     let stored: Vec<Vec<f32>> = (0..200).map(|n| vector(n + 1, 384)).collect();
     for (n, v) in stored.iter().enumerate() {
-        store(&mut tx, "{a9}", &format!("n{n}"), E5, v).await;
+        store(&mut tx, "{a9}", &format!("n{n}"), LOCAL, v).await;
     }
     for seed in 1000..1010 {
         let query = vector(seed, 384);
@@ -86,8 +86,8 @@ async fn similarity_is_calibrated_and_the_threshold_cuts_it() {
     let world = World::new().await;
     let mut tx = world.act_as(SERVER_A).await;
     let (near, far) = (vector(1, 2), vector(2, 2));
-    store(&mut tx, "{a9}", "near", E5, &near).await;
-    store(&mut tx, "{a9}", "far", E5, &far).await;
+    store(&mut tx, "{a9}", "near", LOCAL, &near).await;
+    store(&mut tx, "{a9}", "far", LOCAL, &far).await;
     let query = literal(&near);
     let same: f64 = one(
         &mut tx,
@@ -96,7 +96,7 @@ async fn similarity_is_calibrated_and_the_threshold_cuts_it() {
     .await;
     run(&mut tx, "reset role").await;
     let (a, c): (f64, f64) = sqlx::query_as("select a, c from jarvis.embedding_models where model = $1")
-        .bind(E5)
+        .bind(LOCAL)
         .fetch_one(&mut *tx)
         .await
         .unwrap();
@@ -134,7 +134,7 @@ async fn the_guides_defaults_hold() {
     let world = World::new().await;
     let mut tx = world.act_as(SERVER_A).await;
     for n in 0..8 {
-        store(&mut tx, "{a9}", &format!("n{n}"), E5, &vector(1, 2)).await;
+        store(&mut tx, "{a9}", &format!("n{n}"), LOCAL, &vector(1, 2)).await;
     }
     assert_eq!(
         search(&mut tx, &vector(1, 2), "{a9}", "").await.len(),
@@ -162,20 +162,20 @@ async fn another_member_and_another_gym_are_never_found() {
     let world = World::new().await;
     let query = vector(7, 384);
     let mut tx = world.act_as(SERVER_A).await;
-    store(&mut tx, "{a9}", "mine", E5, &vector(8, 384)).await;
+    store(&mut tx, "{a9}", "mine", LOCAL, &vector(8, 384)).await;
     run(
         &mut tx,
         "delete from public.conversation_summaries where member_id = {a1}",
     )
     .await;
-    store(&mut tx, "{a1}", "neighbour", E5, &query).await;
+    store(&mut tx, "{a1}", "neighbour", LOCAL, &query).await;
     run(
         &mut tx,
         "update public.conversation_summaries set tells_health = false",
     )
     .await;
     become_(&mut tx, crate::world::SERVER_B).await;
-    store(&mut tx, "{b9}", "stranger", E5, &query).await;
+    store(&mut tx, "{b9}", "stranger", LOCAL, &query).await;
     for persona in [SERVER_A, MANAGER_A, STAFF_A] {
         become_(&mut tx, persona).await;
         assert_eq!(search(&mut tx, &query, "{a9}", ", 0, 100").await, ["mine"]);
@@ -192,7 +192,7 @@ async fn what_a_summary_tells_about_health_never_reaches_staff_by_any_road() {
     let mut tx = world.act_as(SERVER_A).await;
     let query = vector(7, 384);
     for (session, tells_health) in [("pain", true), ("plain", false)] {
-        store(&mut tx, "{a9}", session, E5, &query).await;
+        store(&mut tx, "{a9}", session, LOCAL, &query).await;
         run(
             &mut tx,
             &format!(
@@ -234,7 +234,7 @@ async fn only_vectors_of_the_gyms_own_model_are_compared() {
     let world = World::new().await;
     let mut tx = world.act_as(SERVER_A).await;
     let query = vector(3, 384);
-    store(&mut tx, "{a9}", "e5", E5, &query).await;
+    store(&mut tx, "{a9}", "e5", LOCAL, &query).await;
     store(&mut tx, "{a9}", "openai", "text-embedding-3-small", &query).await;
     store(&mut tx, "{a9}", "somebody", "unknown", &query).await;
     assert_eq!(search(&mut tx, &query, "{a9}", "").await, ["e5"]);
@@ -260,7 +260,7 @@ async fn the_side_table_follows_its_summaries() {
     store(&mut tx, "{a9}", "one", "unknown", &vector(1, 2)).await;
     assert_eq!(one::<i64>(&mut tx, held).await, 0);
     let reembed = format!(
-        "update public.conversation_summaries set embedding = {}, embedding_model = '{E5}' where session_id = 'one'",
+        "update public.conversation_summaries set embedding = {}, embedding_model = '{LOCAL}' where session_id = 'one'",
         literal(&vector(2, 384))
     );
     run(&mut tx, &reembed).await;
@@ -284,8 +284,8 @@ async fn the_side_table_follows_its_summaries() {
 async fn questions_without_a_sense_get_no_answer_or_a_clear_one() {
     let world = World::new().await;
     let mut tx = world.act_as(SERVER_A).await;
-    store(&mut tx, "{a9}", "zero", E5, &vec![0.0; 1536]).await;
-    store(&mut tx, "{a9}", "real", E5, &vector(1, 2)).await;
+    store(&mut tx, "{a9}", "zero", LOCAL, &vec![0.0; 1536]).await;
+    store(&mut tx, "{a9}", "real", LOCAL, &vector(1, 2)).await;
     assert_eq!(
         search(&mut tx, &vector(1, 2), "{a9}", ", 0").await,
         ["real"],
@@ -353,7 +353,7 @@ async fn a_members_search_reads_no_other_members_vectors() {
          insert into jarvis.consent_ledger (gym_id, member_id, purpose, granted, source)
            select gym_id, id, 'memory', true, 'import' from public.gym_members_v2 where badge_id like 'X%';
          insert into public.conversation_summaries (gym_id, member_id, session_id, summary_text, embedding, embedding_model)
-           select gym_id, id, 'x' || badge_id, 'x', s.embedding, 'e5-small-multilingual'
+           select gym_id, id, 'x' || badge_id, 'x', s.embedding, 'e5-use-multilingual'
              from public.gym_members_v2,
                   (select embedding from public.conversation_summaries where session_id = 'session-a1') s
             where badge_id like 'X%';
@@ -364,7 +364,7 @@ async fn a_members_search_reads_no_other_members_vectors() {
     let plan = lines(
         &mut tx,
         "explain (costs off) select v.summary_id from jarvis.summary_vectors v
-          where v.member_id = {a1} and v.gym_id = {A} and v.model = 'e5-small-multilingual'",
+          where v.member_id = {a1} and v.gym_id = {A} and v.model = 'e5-use-multilingual'",
     )
     .await
     .join("\n");

@@ -2,6 +2,7 @@
 
 use crate::stage::{EVERYTHING, Gym, Stage, embedder};
 use jarvis_core::{Actor, ErrorCode, MemberId, Scope};
+use jarvis_embed::{Calibration, LocalModel};
 use jarvis_memory::recall::{self, DEFAULT_THRESHOLD, RecallMethod, RecallQuery, Recalled};
 
 async fn ask(stage: &Stage, gym: &Gym, member: MemberId, text: &str) -> Recalled {
@@ -111,23 +112,29 @@ async fn a_question_out_of_bounds_is_refused() {
 }
 
 #[tokio::test]
-async fn the_database_calibrates_the_local_model_as_the_model_does() {
+async fn the_database_calibrates_the_local_models_as_they_do() {
     let stage = Stage::new().await;
-    let stored: (f64, f64, i32) =
-        sqlx::query_as("select a, c, dimensions from jarvis.embedding_models where model = $1")
-            .bind(jarvis_embed::MODEL)
-            .fetch_one(stage.test.admin_pool())
-            .await
-            .unwrap();
-    let (a, c) = (
-        f64::from(jarvis_embed::CALIBRATION_A),
-        f64::from(jarvis_embed::CALIBRATION_C),
-    );
-    assert!(
-        (stored.0 - a).abs() < 1e-4 && (stored.1 - c).abs() < 1e-6,
-        "{stored:?}"
-    );
-    assert_eq!(usize::try_from(stored.2).unwrap(), jarvis_embed::DIMENSIONS);
+    for model in LocalModel::ALL {
+        let stored: (f64, f64, i32) =
+            sqlx::query_as("select a, c, dimensions from jarvis.embedding_models where model = $1")
+                .bind(model.name())
+                .fetch_one(stage.test.admin_pool())
+                .await
+                .unwrap();
+        let Calibration { a, c } = model.calibration();
+        assert!(
+            (stored.0 - f64::from(a)).abs() < 1e-4 && (stored.1 - f64::from(c)).abs() < 1e-6,
+            "{stored:?}"
+        );
+        assert_eq!(usize::try_from(stored.2).unwrap(), model.dimensions());
+    }
+    let of_new_gyms: String = sqlx::query_scalar(
+        "insert into public.gyms (name, slug) values ('Nice', 'nice') returning embedding_model",
+    )
+    .fetch_one(stage.test.admin_pool())
+    .await
+    .unwrap();
+    assert_eq!(of_new_gyms, LocalModel::DEFAULT.name());
 }
 
 #[tokio::test]

@@ -2,11 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use jarvis_core::{Channel, EventType, FixedClock, GymId, KioskId, MemberId, NewEvent, Purpose, SessionId};
-use jarvis_embed::LocalEmbedder;
+use jarvis_embed::{LocalEmbedder, WeightPaths};
 use jarvis_memory::sessions::{self, KioskIdentity, OpenSession, Opened, Recorded};
 use jarvis_memory::{Embedder, Memory, MemoryError, process};
 use jarvis_testkit::TestDb;
-use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 pub const EVERYTHING: &[Purpose] = &[Purpose::Voice, Purpose::Memory, Purpose::HealthMemory];
@@ -31,14 +30,17 @@ pub fn noon() -> DateTime<Utc> {
 pub fn embedder() -> Embedder {
     static MODEL: OnceLock<Option<Arc<LocalEmbedder>>> = OnceLock::new();
     let model = MODEL.get_or_init(|| {
-        let path = PathBuf::from(std::env::var_os("JARVIS_E5_WEIGHTS")?);
-        Some(Arc::new(
-            LocalEmbedder::load(&path).expect("JARVIS_E5_WEIGHTS names the weights"),
-        ))
+        let paths = WeightPaths {
+            e5: std::env::var_os("JARVIS_E5_WEIGHTS")?.into(),
+            universal: std::env::var_os("JARVIS_USE_WEIGHTS")?.into(),
+        };
+        let model = LocalEmbedder::load(&paths).expect("JARVIS_E5_WEIGHTS names the weights");
+        assert!(model.missing().is_none(), "{:?}", model.missing());
+        Some(Arc::new(model))
     });
     match model {
         Some(model) => Embedder::Local(Arc::clone(model)),
-        None => Embedder::Unavailable("JARVIS_E5_WEIGHTS is not set".to_owned()),
+        None => Embedder::Unavailable("JARVIS_E5_WEIGHTS and JARVIS_USE_WEIGHTS are not set".to_owned()),
     }
 }
 

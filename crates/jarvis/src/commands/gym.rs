@@ -48,7 +48,7 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
                 slug,
                 timezone: timezone.name().to_owned(),
                 locale: locale.as_str().to_owned(),
-                embedding_model: jarvis_embed::MODEL.to_owned(),
+                embedding_model: jarvis_embed::LocalModel::DEFAULT.name().to_owned(),
             };
             provision::insert_gym(&mut connection::admin(&urls).await?, &gym)
                 .await

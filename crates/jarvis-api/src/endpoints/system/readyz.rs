@@ -6,7 +6,6 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
 use jarvis_core::ErrorCode;
-use jarvis_memory::Embedder;
 use serde::Serialize;
 use std::time::Duration;
 use utoipa::ToSchema;
@@ -80,9 +79,10 @@ impl Part {
     (status = 503, description = "The database is down.", body = ReadinessReport)))]
 pub(crate) async fn readyz(State(state): State<ApiState>) -> (StatusCode, Json<ReadinessReport>) {
     let database = database(&state).await;
-    let embedding = match &state.memory.embedder {
-        Embedder::Unavailable(why) => Part::lacking(Standing::Degraded, why),
-        present => Part::ready(present.model()),
+    let embedder = &state.memory.embedder;
+    let embedding = match embedder.lacking() {
+        Some(why) => Part::lacking(Standing::Degraded, why),
+        None => Part::ready(embedder.model()),
     };
     let worker = match state.readiness.worker_seen(state.now()) {
         Some(at) => Part {

@@ -52,7 +52,7 @@ select member_id, gym_id, f.category, f.fact_key, f.fact_value, session_id, 'mal
        (values ('injury', 'knee_pain', '{"location": "right_knee"}'::jsonb),
                ('goal', 'weight', '{"kind": "weight_loss"}'::jsonb)) as f (category, fact_key, fact_value);
 insert into public.conversation_summaries (session_id, member_id, gym_id, summary_text, embedding, embedding_model)
-select session_id, member_id, gym_id, 'Genou droit douloureux.', v.embedding, 'e5-small-multilingual'
+select session_id, member_id, gym_id, 'Genou droit douloureux.', v.embedding, 'e5-use-multilingual'
   from world.full_lives, (select array_agg(case i when 1 then 1.0 else 0.0 end)::extensions.vector as embedding
                             from generate_series(1, 1536) as i) as v;
 insert into public.member_analytics (member_id, gym_id) select member_id, gym_id from world.full_lives;

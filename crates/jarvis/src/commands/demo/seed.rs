@@ -58,7 +58,7 @@ fn new_gym(demo: &DemoGym) -> Gym {
         slug: demo.slug.clone(),
         timezone: demo.timezone.clone(),
         locale: demo.locale.clone(),
-        embedding_model: jarvis_embed::MODEL.to_owned(),
+        embedding_model: jarvis_embed::LocalModel::DEFAULT.name().to_owned(),
     }
 }
 
