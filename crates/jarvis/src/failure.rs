@@ -52,7 +52,9 @@ pub struct WithHint {
 pub fn needs_owner(error: anyhow::Error) -> anyhow::Error {
     let denied = match error.downcast_ref::<MigrationError>() {
         Some(MigrationError::Database(e)) => matches!(e, DbError::Denied { .. }),
-        Some(MigrationError::Failed { message, .. }) => message.contains("42501"),
+        Some(MigrationError::Failed { message, .. } | MigrationError::Adoption { message, .. }) => {
+            message.contains("42501")
+        }
         Some(_) => false,
         None => matches!(error.downcast_ref(), Some(DbError::Denied { .. })),
     };
@@ -80,6 +82,8 @@ pub fn report(output: Output, error: &anyhow::Error) -> ExitCode {
                 | MigrationError::DataLoss { .. }
                 | MigrationError::BadSource(_)
                 | MigrationError::NoSuchVersion { .. }
+                | MigrationError::NothingToAdopt { .. }
+                | MigrationError::UnknownModel { .. }
         )
     });
     let refused = refused || matches!(error.downcast_ref(), Some(MemoryError::Refused { .. }));

@@ -69,6 +69,28 @@ pub enum MigrationError {
         /// Its name.
         name: String,
     },
+    /// There is no earlier schema to take over.
+    #[error("there is no earlier schema to take over: {found}")]
+    NothingToAdopt {
+        /// What the database holds instead.
+        found: &'static str,
+    },
+    /// The embeddings of an earlier schema are said to be of a model that is not registered.
+    #[error("the embedding model \"{model}\" is not known")]
+    UnknownModel {
+        /// What was said.
+        model: String,
+        /// The registered models.
+        known: Vec<String>,
+    },
+    /// Taking over an earlier schema failed; everything was rolled back.
+    #[error("adoption failed while it {step}; the database is as it was: {message}")]
+    Adoption {
+        /// What was being done.
+        step: &'static str,
+        /// PostgreSQL's message with its SQLSTATE, without any value of a row.
+        message: String,
+    },
     /// Going down would lose rows.
     #[error("going down would lose {}", losses(lost))]
     DataLoss {
@@ -114,7 +136,18 @@ impl MigrationError {
             Self::DataLoss { .. } => {
                 Some("make a backup, then repeat with --allow-data-loss if the rows may go".into())
             }
-            Self::Failed { .. } | Self::NoDown { .. } | Self::BadSource(_) | Self::File { .. } => None,
+            Self::NothingToAdopt { .. } => {
+                Some("bring the schema up to date with `jarvis migration up`".into())
+            }
+            Self::UnknownModel { known, .. } => Some(format!(
+                "name the model that made them, one of: {}",
+                known.join(", ")
+            )),
+            Self::Adoption { .. }
+            | Self::Failed { .. }
+            | Self::NoDown { .. }
+            | Self::BadSource(_)
+            | Self::File { .. } => None,
         }
     }
 }

@@ -20,7 +20,7 @@ begin
 end $$";
 
 /// The versions that the guide's schema used, which a database may have run without us.
-const GUIDE_VERSIONS: [&str; 6] = [
+pub(super) const GUIDE_VERSIONS: [&str; 6] = [
     "20251023000001",
     "20251023000002",
     "20251023000003",
@@ -190,7 +190,7 @@ fn versions(recorded: &[(String, String)], wanted: impl Fn(&str) -> bool) -> Vec
         .collect()
 }
 
-async fn table_exists(connection: &mut PgConnection, table: &str) -> Result<bool, DbError> {
+pub(super) async fn table_exists(connection: &mut PgConnection, table: &str) -> Result<bool, DbError> {
     Ok(sqlx::query_scalar(
         "select exists (select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
                         where n.nspname || '.' || c.relname = $1)",

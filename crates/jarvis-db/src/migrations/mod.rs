@@ -4,6 +4,7 @@
 //! that both tools read and write the same one. Down migrations lie in a folder of their own, because beside the
 //! others that CLI would run a down first.
 
+pub mod adopt;
 mod catalogue;
 mod error;
 mod history;

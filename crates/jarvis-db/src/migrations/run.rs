@@ -15,7 +15,7 @@ const LOCK: i64 = 0x6a61_7276_6973_0001;
 
 /// How often a migration is tried when another database of the same cluster is migrated at the same time: roles
 /// belong to the whole cluster, and two transactions that alter one role collide.
-const ATTEMPTS: u32 = 12;
+pub(super) const ATTEMPTS: u32 = 12;
 
 /// A migration that was applied just now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -217,7 +217,10 @@ pub(super) async fn lock(connection: &mut PgConnection) -> Result<(), DbError> {
     Ok(())
 }
 
-async fn check_extensions(connection: &mut PgConnection, source: &Source) -> Result<(), MigrationError> {
+pub(super) async fn check_extensions(
+    connection: &mut PgConnection,
+    source: &Source,
+) -> Result<(), MigrationError> {
     for &(extension, wanted) in source.extensions {
         let (server, found): (String, Option<String>) = sqlx::query_as(
             "select current_setting('server_version'),
@@ -295,7 +298,7 @@ async fn revert_all(connection: &mut PgConnection, migrations: &[&Migration]) ->
 }
 
 /// Roles and memberships are rows of shared catalogues, which no transaction of another database locks for us.
-fn is_role_race(error: &sqlx::Error) -> bool {
+pub(super) fn is_role_race(error: &sqlx::Error) -> bool {
     let Some(error) = error
         .as_database_error()
         .and_then(|e| e.try_downcast_ref::<PgDatabaseError>())
@@ -310,7 +313,7 @@ fn is_role_race(error: &sqlx::Error) -> bool {
     }
 }
 
-fn failed(migration: &Migration, sql: &str, error: sqlx::Error) -> MigrationError {
+pub(super) fn failed(migration: &Migration, sql: &str, error: sqlx::Error) -> MigrationError {
     let Some(pg) = error
         .as_database_error()
         .and_then(|e| e.try_downcast_ref::<PgDatabaseError>())

@@ -1,6 +1,8 @@
 //! Against a real PostgreSQL: run by `make test`, or `cargo xtask with-postgres -- cargo nextest run -p jarvis-db`.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::print_stdout, reason = "what a test goes without is worth reading")]
 
+mod adoption;
 mod consent;
 mod data_map;
 mod embedded;

@@ -49,7 +49,11 @@ insert into world.probes values
   (24, 'auth.users', '(email) values (''new@exemple.fr'')', 'last_sign_in_at = now()'),
   (25, 'jarvis.price_book', '(model, unit, valid_from, usd_per_million, source) values (''x'', ''input_token'', now(), 1, ''x'')', 'usd_per_million = 2'),
   (26, 'jarvis.usage_ledger', '(gym_id, provider, model, input_tokens, output_tokens) values ({g}, ''x'', ''x'', 1, 1)', 'cost_usd = 0'),
-  (27, 'jarvis.audit_log', '(gym_id, action, entity) values ({g}, ''fact.read'', ''member_fact'')', 'reason = ''x''');
+  (27, 'jarvis.audit_log', '(gym_id, action, entity) values ({g}, ''fact.read'', ''member_fact'')', 'reason = ''x'''),
+  (28, 'jarvis.adoptions', '(embedding_model) values (''x'')', 'embedding_model = ''y'''),
+  (29, 'jarvis.adoption_tables', '(adoption_id, table_name, found, kept, held, changed) values (gen_random_uuid(), ''x'', 0, 0, 0, 0)', 'changed = 0'),
+  (30, 'jarvis.adoption_remains', '(adoption_id, gym_id, member_id, table_name, value, reason) values (gen_random_uuid(), {g}, {m}, ''x'', ''{}'', ''x'')', 'reason = ''y'''),
+  (31, 'jarvis.adopted_members', '(gym_id, member_id, adoption_id) values ({g}, {n}, gen_random_uuid())', 'adoption_id = gen_random_uuid()');
 
 create function world.try(who world.personas, statement text) returns text
   language plpgsql as $$

@@ -65,3 +65,10 @@ insert into jarvis.price_book (model, unit, valid_from, usd_per_million, source)
 insert into jarvis.usage_ledger (gym_id, provider, model, input_tokens, output_tokens)
 select gym_id, 'test', 'modèle', 1, 1 from world.full_lives;
 insert into jarvis.audit_log (gym_id, action, entity, member_id) select gym_id, 'fact.read', 'member_fact', member_id from world.full_lives;
+insert into jarvis.adoptions (id, embedding_model) values ('ad000000-0000-4000-8000-000000000001', 'text-embedding-3-small');
+insert into jarvis.adoption_tables (adoption_id, table_name, found, kept, held, changed)
+values ('ad000000-0000-4000-8000-000000000001', 'gyms', 1, 1, 0, 0);
+insert into jarvis.adoption_remains (adoption_id, gym_id, member_id, table_name, column_name, value, reason)
+select 'ad000000-0000-4000-8000-000000000001', gym_id, member_id, 'gym_members_v2', 'phone', '"?"', 'check' from world.full_lives;
+insert into jarvis.adopted_members (adoption_id, gym_id, member_id)
+select 'ad000000-0000-4000-8000-000000000001', gym_id, member_id from world.full_lives;

@@ -1,5 +1,6 @@
 //! `jarvis migration`: the schema's history. One verb, one file.
 
+mod adopt;
 mod down;
 mod list;
 mod new;
@@ -23,6 +24,8 @@ pub enum Command {
     Up(up::Arguments),
     /// Undo the newest migrations; says which rows would be lost
     Down(down::Arguments),
+    /// Take over a database that runs the predecessor's schema; without --yes, a plan
+    Adopt(adopt::Arguments),
     /// Write an empty migration and its down
     New(new::Arguments),
     /// Say in the history that versions are applied or not; nothing is run
@@ -37,6 +40,7 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
         Command::List(arguments) => list::run(global, out, &arguments).await,
         Command::Up(arguments) => up::run(global, out, &arguments).await,
         Command::Down(arguments) => down::run(global, out, &arguments).await,
+        Command::Adopt(arguments) => adopt::run(global, out, arguments).await,
         Command::New(arguments) => new::run(out, &arguments),
         Command::Repair(arguments) => repair::run(global, out, &arguments).await,
         Command::Verify(arguments) => verify::run(global, out, &arguments).await,
