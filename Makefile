@@ -2,7 +2,7 @@
 # Standard output belongs to the program (`make demo ARGS='--once --json' | jq .`); talk goes to standard error.
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help demo test build fetch fmt sqlx
+.PHONY: help demo test drill build fetch fmt sqlx
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
@@ -15,6 +15,10 @@ demo: build ## Fetch, build and start a demo gym; ARGS='--once --json' prints on
 test: ## Run everything CI runs; ONLY='fmt clippy' runs some steps, ARGS goes to cargo nextest
 	@scripts/prerequisites.sh --test
 	@scripts/check.py $(if $(ONLY),--only '$(ONLY)') -- $(ARGS)
+
+drill: ## Replace an earlier program by this one under load; OLD=<commit> chooses which
+	@scripts/prerequisites.sh --test
+	@scripts/drill.py $(if $(OLD),--old '$(OLD)')
 
 build: fetch ## Build the program as the demo uses it
 	@SQLX_OFFLINE=true cargo build --locked --bin jarvis >&2

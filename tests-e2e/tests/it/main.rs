@@ -25,4 +25,5 @@ mod story;
 mod traffic;
 mod two_tools;
 mod up;
+mod upgrade;
 mod verdict;

@@ -83,6 +83,7 @@ impl Drop for Folder {
 pub struct Program {
     folder: Folder,
     variables: Vec<(&'static str, String)>,
+    binary: PathBuf,
 }
 
 /// How a command ended.
@@ -110,7 +111,13 @@ impl Program {
         Self {
             folder,
             variables: vec![("JARVIS_DATA_DIR", data)],
+            binary: path(),
         }
+    }
+
+    /// Runs another build of the program from now on.
+    pub fn use_binary(&mut self, binary: PathBuf) {
+        self.binary = binary;
     }
 
     pub fn unset(&mut self, variable: &str) {
@@ -133,7 +140,7 @@ impl Program {
 
     /// A command, ready to start. It ends with its test.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(path());
+        let mut command = Command::new(&self.binary);
         for name in FOREIGN {
             command.env_remove(name);
         }

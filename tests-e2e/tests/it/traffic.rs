@@ -31,7 +31,7 @@ pub struct Gym {
     members: usize,
     kiosks: Vec<Caller>,
     /// Every member's first name.
-    own: &'static str,
+    pub own: &'static str,
 }
 
 /// Makes gyms that use the same badges, `BADGE_0` and on, with kiosks that are paired.
