@@ -2,7 +2,7 @@
 # Standard output belongs to the program (`make demo ARGS='--once --json' | jq .`); talk goes to standard error.
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help demo test drill build fetch fmt sqlx
+.PHONY: help demo test drill fuzz build fetch fmt sqlx
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
@@ -19,6 +19,11 @@ test: ## Run everything CI runs; ONLY='fmt clippy' runs some steps, ARGS goes to
 drill: ## Replace an earlier program by this one under load; OLD=<commit> chooses which
 	@scripts/prerequisites.sh --test
 	@scripts/drill.py $(if $(OLD),--old '$(OLD)')
+
+fuzz: ## Try the API for minutes with requests made from its document; SEED=n repeats a run
+	@scripts/prerequisites.sh --test
+	@seed=$${SEED:-$$(date +%s)}; echo "SEED=$$seed" >&2; JARVIS_FUZZ_SEED=$$seed JARVIS_FUZZ_EXAMPLES=$(or $(EXAMPLES),150) \
+	  scripts/check.py --only tests -- -E 'test(schema_fuzz)' --no-capture
 
 build: fetch ## Build the program as the demo uses it
 	@SQLX_OFFLINE=true cargo build --locked --bin jarvis >&2

@@ -45,6 +45,12 @@ class Checks:
         for line in done.stdout.splitlines():
             name, _, value = line.partition("=")
             (self.environment if name.startswith("JARVIS_") else self.tools)[name] = value
+        self.fetch_schemathesis()
+
+    def fetch_schemathesis(self):
+        command = [sys.executable, str(ROOT / "scripts" / "fetch_schemathesis.py")]
+        done = subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
+        self.environment.update(line.split("=", 1) for line in done.stdout.splitlines())
 
     def scripts(self):
         """The tests of the fetching script"""

@@ -1,17 +1,22 @@
 #![doc = include_str!("../README.md")]
 
+pub mod allowance;
 mod body;
 mod caller;
 mod device;
 mod docs_page;
 mod edge;
 mod endpoints;
+mod envelope;
 mod fields;
+mod json;
 mod limits;
 mod openapi;
 pub mod pairing;
 pub mod password;
 mod problem;
+mod proxies;
+mod query;
 mod router;
 mod state;
 pub mod tokens;
@@ -19,6 +24,7 @@ mod views;
 mod words;
 
 pub use problem::ProblemBody;
-pub use router::{openapi, router};
+pub use proxies::{NoNetworks, TrustedProxies};
+pub use router::{busy, openapi, router};
 pub use state::{ApiState, Readiness};
 pub use tokens::Tokens;

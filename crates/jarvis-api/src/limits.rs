@@ -1,6 +1,7 @@
 //! How often something may be tried.
 
 use crate::problem::Problem;
+use crate::state::ApiState;
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
 use governor::clock::{Clock as _, DefaultClock};
@@ -15,10 +16,10 @@ use std::num::NonZeroU32;
 
 /// Above so many keys, those that are back to their full allowance are forgotten.
 const MANY_KEYS: usize = 10_000;
-const PAIRINGS_PER_ADDRESS: NonZeroU32 = NonZeroU32::new(5).expect("5 is not 0");
-const SIGN_INS_PER_ACCOUNT: NonZeroU32 = NonZeroU32::new(5).expect("5 is not 0");
-const SIGN_INS_PER_ADDRESS: NonZeroU32 = NonZeroU32::new(20).expect("20 is not 0");
-const ASSERTIONS_PER_ADDRESS: NonZeroU32 = NonZeroU32::new(120).expect("120 is not 0");
+pub(crate) const PAIRINGS_PER_ADDRESS: NonZeroU32 = NonZeroU32::new(5).expect("5 is not 0");
+pub(crate) const SIGN_INS_PER_ACCOUNT: NonZeroU32 = NonZeroU32::new(5).expect("5 is not 0");
+pub(crate) const SIGN_INS_PER_ADDRESS: NonZeroU32 = NonZeroU32::new(20).expect("20 is not 0");
+pub(crate) const ASSERTIONS_PER_ADDRESS: NonZeroU32 = NonZeroU32::new(120).expect("120 is not 0");
 
 /// What is limited, per minute.
 pub(crate) struct Limits {
@@ -92,17 +93,15 @@ impl<K: Hash + Eq + Clone> Limit<K> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ClientAddress(IpAddr);
 
-impl<S: Send + Sync> FromRequestParts<S> for ClientAddress {
+impl FromRequestParts<ApiState> for ClientAddress {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, Infallible> {
         let peer = parts
             .extensions
             .get::<ConnectInfo<SocketAddr>>()
-            .map(|info| info.0.ip());
-        Ok(Self(network_of(
-            peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
-        )))
+            .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |info| info.0.ip());
+        Ok(Self(network_of(state.proxies.client(peer, &parts.headers))))
     }
 }
 

@@ -7,12 +7,14 @@ use crate::endpoints::members::recall::RecallInput;
 use crate::endpoints::sessions::close::CloseSessionInput;
 use crate::endpoints::sessions::open::OpenSessionInput;
 use crate::fields::FromFields;
-use crate::problem::{self, ProblemBody};
+use crate::problem::{self, Problem, ProblemBody};
 use crate::router::DECLARED_ERRORS;
 use jarvis_core::{ErrorCode, Language};
 use std::collections::{BTreeMap, BTreeSet};
+use utoipa::openapi::example::{Example, ExampleBuilder};
+use utoipa::openapi::header::{Header, HeaderBuilder};
 use utoipa::openapi::path::{Operation, PathItem};
-use utoipa::openapi::schema::{AdditionalProperties, Schema};
+use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Schema, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, ResponseBuilder};
 use utoipa::{Modify, OpenApi as DeriveOpenApi};
@@ -109,6 +111,7 @@ fn errors_of(operation: &Operation, probe: bool) -> BTreeSet<&'static str> {
         .find(|(of, _)| *of == id)
         .map_or(&[][..], |(_, codes)| codes);
     let mut codes: Vec<ErrorCode> = declared.to_vec();
+    codes.extend([ErrorCode::UriTooLong, ErrorCode::HeadersTooLarge]);
     let callers = serde_json::to_string(&operation.security).unwrap_or_default();
     let (kiosk, person) = (callers.contains("\"kiosk\""), callers.contains("\"person\""));
     if kiosk || person {
@@ -127,6 +130,7 @@ fn errors_of(operation: &Operation, probe: bool) -> BTreeSet<&'static str> {
             ErrorCode::InvalidUtf8,
             ErrorCode::PayloadTooLarge,
             ErrorCode::UnsupportedMediaType,
+            ErrorCode::RequestTimeout,
         ]);
     }
     if !probe {
@@ -152,17 +156,43 @@ fn describe_errors(operation: &mut Operation, codes: &BTreeSet<&'static str>) {
             .collect();
         let content = ContentBuilder::new()
             .schema(Some(Ref::from_schema_name("Problem")))
+            .examples_from_iter(codes.iter().map(|code| (code.as_str(), example(*code))))
             .build();
-        let response = ResponseBuilder::new()
+        let mut response = ResponseBuilder::new()
             .description(lines.join("\n\n"))
             .content(problem::CONTENT_TYPE, content)
-            .build();
+            .header(
+                "x-request-id",
+                header("The id of the request, as in the log.", Type::String),
+            );
+        if status == 401 {
+            response = response.header("www-authenticate", header("Always `Bearer`.", Type::String));
+        }
+        if status == 429 || status == 503 {
+            response = response.header("retry-after", header("Seconds to wait.", Type::Integer));
+        }
+        let response = response.build();
         operation
             .responses
             .responses
             .entry(status.to_string())
             .or_insert_with(|| response.into());
     }
+}
+
+fn header(description: &str, of: Type) -> Header {
+    let schema = ObjectBuilder::new().schema_type(of);
+    HeaderBuilder::new()
+        .description(Some(description))
+        .schema(Some(schema))
+        .build()
+}
+
+/// A whole answer with this code, in English.
+fn example(code: ErrorCode) -> Example {
+    let body = Problem::new(code).body(Language::En, "01993d5e-7a60-7f3a-9f1d-2f5c8c1f0a11");
+    let value = serde_json::to_value(body).expect("a problem has text keys only");
+    ExampleBuilder::new().value(Some(value)).build()
 }
 
 #[cfg(test)]

@@ -9,14 +9,18 @@ use crate::endpoints::sessions::{close, events, open, recall, reprocess, show};
 use crate::endpoints::system::docs::{self, Pages};
 use crate::endpoints::system::openapi_json::{self, Document};
 use crate::endpoints::system::{healthz, readyz};
+use crate::envelope;
 use crate::openapi::{self, Describe};
 use crate::problem::Problem;
 use crate::state::ApiState;
-use axum::http::StatusCode;
+use axum::extract::Request;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use axum::{Extension, Router, middleware};
 use jarvis_core::ErrorCode;
+use jarvis_core::clock::SharedClock;
 use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +32,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 /// No request takes longer; the slowest, a batch of 8 MiB over a thin line, is far below.
-const TIMEOUT: Duration = Duration::from_mins(1);
+pub(crate) const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Every endpoint with its documentation.
 fn contents() -> OpenApiRouter<ApiState> {
@@ -124,8 +128,24 @@ pub fn router(state: ApiState) -> Router {
             StatusCode::SERVICE_UNAVAILABLE,
             TIMEOUT,
         ))
+        .layer(middleware::from_fn(envelope::envelope))
         .layer(middleware::from_fn_with_state(clock, edge::edge))
         .with_state(state)
+}
+
+/// What answers connections beyond the most that are served: 503 to everything.
+pub fn busy(clock: SharedClock) -> Router {
+    Router::new()
+        .fallback(|| async { Problem::new(ErrorCode::Overloaded) })
+        .layer(middleware::from_fn(close_afterwards))
+        .layer(middleware::from_fn_with_state(clock, edge::edge))
+}
+
+async fn close_afterwards(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let close = HeaderValue::from_static("close");
+    response.headers_mut().insert(header::CONNECTION, close);
+    response
 }
 
 /// A defect of ours. The payload is not repeated: nobody knows what it holds.

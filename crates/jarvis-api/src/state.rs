@@ -3,6 +3,7 @@
 use crate::device::UsedAssertions;
 use crate::limits::Limits;
 use crate::password::Verifier;
+use crate::proxies::TrustedProxies;
 use crate::tokens::Tokens;
 use chrono::{DateTime, TimeDelta, Utc};
 use jarvis_memory::Memory;
@@ -23,6 +24,7 @@ pub struct ApiState {
     pub(crate) limits: Arc<Limits>,
     pub(crate) used_assertions: Arc<UsedAssertions>,
     pub(crate) passwords: Arc<Verifier>,
+    pub(crate) proxies: Arc<TrustedProxies>,
 }
 
 impl ApiState {
@@ -35,7 +37,15 @@ impl ApiState {
             limits: Arc::new(Limits::new()),
             used_assertions: Arc::new(UsedAssertions::default()),
             passwords: Arc::new(Verifier::new()),
+            proxies: Arc::default(),
         }
+    }
+
+    /// Believes these proxies about where requests come from; limits then count the callers and not the proxy.
+    #[must_use]
+    pub fn behind(mut self, proxies: TrustedProxies) -> Self {
+        self.proxies = Arc::new(proxies);
+        self
     }
 
     pub(crate) fn now(&self) -> DateTime<Utc> {

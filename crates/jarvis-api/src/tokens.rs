@@ -25,7 +25,7 @@ pub const PERSON_LIFETIME: TimeDelta = TimeDelta::hours(1);
 /// Clocks may differ by this much.
 pub(crate) const LEEWAY: TimeDelta = TimeDelta::seconds(30);
 /// Nothing longer than this is looked at.
-const MAX_TOKEN_BYTES: usize = 4_096;
+pub(crate) const MAX_TOKEN_BYTES: usize = 4_096;
 const KIOSK_AUDIENCE: &str = "kiosk";
 const PERSON_AUDIENCE: &str = "authenticated";
 

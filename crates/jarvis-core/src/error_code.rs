@@ -52,10 +52,22 @@ error_codes! {
     PayloadTooLarge = "payload_too_large", 413,
         fr: "Le corps de la requête est trop grand." / "Envoyez les événements en plusieurs lots de 8 Mio au plus.",
         en: "The request body is too large." / "Send the events in several batches of at most 8 MiB.";
+    /// The address of the request is too long.
+    UriTooLong = "uri_too_long", 414,
+        fr: "L'adresse de la requête est trop longue." / "Envoyez la question dans le corps d'un POST ; une adresse a au plus 32 Kio.",
+        en: "The request's address is too long." / "Send the question in the body of a POST; an address has at most 32 KiB.";
+    /// The headers are too large or too many.
+    HeadersTooLarge = "headers_too_large", 431,
+        fr: "Les en-têtes de la requête sont trop grands." / "Envoyez au plus 100 en-têtes et 16 Kio en tout.",
+        en: "The request's headers are too large." / "Send at most 100 headers and 16 KiB in all.";
+    /// The body stopped arriving.
+    RequestTimeout = "request_timeout", 408,
+        fr: "Le corps de la requête n'arrive plus." / "Vérifiez la connexion et renvoyez la requête ; un événement répété n'est enregistré qu'une fois.",
+        en: "The request's body stopped arriving." / "Check the connection and send the request again; a repeated event is stored once.";
     /// The content type is not one we read.
     UnsupportedMediaType = "unsupported_media_type", 415,
-        fr: "Ce type de contenu n'est pas accepté." / "Envoyez application/json, ou application/x-ndjson pour des événements.",
-        en: "This content type is not accepted." / "Send application/json, or application/x-ndjson for events.";
+        fr: "Ce type de contenu n'est pas accepté." / "Envoyez application/json, ou application/x-ndjson pour des événements, sans compression.",
+        en: "This content type is not accepted." / "Send application/json, or application/x-ndjson for events, not compressed.";
     /// No such path, or not yours.
     NotFound = "not_found", 404,
         fr: "Introuvable." / "Vérifiez l'adresse et l'identifiant ; ce qui appartient à une autre salle n'existe pas pour vous.",
@@ -104,10 +116,10 @@ error_codes! {
     SessionNotFound = "session_not_found", 404,
         fr: "Session introuvable." / "Ouvrez une session avec POST /api/v1/sessions ; une borne ne voit que les siennes.",
         en: "Session not found." / "Open one with POST /api/v1/sessions; a kiosk sees only its own.";
-    /// The session ended more than ten minutes ago.
+    /// The session has ended; for events, more than ten minutes ago.
     SessionClosed = "session_closed", 409,
-        fr: "La session est terminée depuis plus de dix minutes." / "Ouvrez une nouvelle session.",
-        en: "The session ended more than ten minutes ago." / "Open a new session.";
+        fr: "La session est terminée." / "Ouvrez une nouvelle session ; des événements sont encore acceptés dix minutes après la fin.",
+        en: "The session has ended." / "Open a new session; events are still taken until ten minutes after the end.";
     /// The session still runs.
     SessionOpen = "session_open", 409,
         fr: "La session est encore ouverte." / "Fermez-la d'abord : POST /api/v1/sessions/{id}/close.",

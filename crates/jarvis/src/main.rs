@@ -7,6 +7,7 @@ mod connection;
 mod failure;
 mod global;
 mod language;
+mod listening;
 mod output;
 mod private_file;
 mod serving;

@@ -1,9 +1,10 @@
 //! A running server: it listens, works, and stops in good order.
 
 use crate::failure::WithHint;
+use crate::listening::{self, Connections};
 use crate::output::{Output, talk};
 use crate::{connection, signing, wiring};
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{anyhow, bail};
 use jarvis_api::{ApiState, Readiness, Tokens};
 use jarvis_memory::Memory;
 use secrecy::SecretString;
@@ -25,6 +26,8 @@ pub struct Settings {
     pub url: SecretString,
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Who may connect, and how many.
+    pub connections: Connections,
     /// The key that signs access tokens.
     pub signing_key: PathBuf,
     /// Whether closed sessions are processed here as well.
@@ -64,13 +67,15 @@ pub async fn start(settings: &Settings) -> anyhow::Result<Serving> {
             Ok(())
         });
     }
-    let router = jarvis_api::router(ApiState::new(memory.clone(), tokens.clone(), readiness.clone()));
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let state = ApiState::new(memory.clone(), tokens.clone(), readiness.clone())
+        .behind(settings.connections.trusted_proxies.clone());
+    let most = listening::room_for(settings.connections.max_connections.get());
+    let busy = jarvis_api::busy(memory.clock.clone());
     let told = stop.clone();
     parts.spawn(async move {
-        let http = axum::serve(listener, service).with_graceful_shutdown(told.clone().cancelled_owned());
+        let http = listening::serve(listener, jarvis_api::router(state), busy, most, told.clone());
         tokio::select! {
-            ended = http.into_future() => ended.context("the server ended"),
+            () = http => Ok(()),
             () = async { told.cancelled().await; tokio::time::sleep(GRACE).await } => Ok(()),
         }
     });

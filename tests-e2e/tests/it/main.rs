@@ -8,6 +8,7 @@
 
 mod brake;
 mod cli;
+mod connections;
 mod device;
 mod gyms;
 mod kills;
@@ -17,6 +18,7 @@ mod logs;
 mod many;
 mod outage;
 mod program;
+mod schema_fuzz;
 mod server;
 mod shutdown;
 mod stored;

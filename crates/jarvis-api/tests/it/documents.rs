@@ -1,7 +1,7 @@
 //! The probes, the documents, and what every answer has in common.
 
 use crate::world::{World, answer};
-use jarvis_core::Clock;
+use jarvis_core::{Clock, Language};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 use std::path::PathBuf;
@@ -18,6 +18,24 @@ fn the_committed_openapi_document_is_current() {
         committed == current,
         "docs/openapi.json is not current; write it with JARVIS_UPDATE=1 cargo nextest run -p jarvis-api openapi"
     );
+}
+
+#[test]
+fn the_committed_pages_about_limits_are_current() {
+    for (name, language) in [("limits.md", Language::En), ("limits.fr.md", Language::Fr)] {
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+            .join("../../docs")
+            .join(name);
+        let current = jarvis_api::allowance::limits_page(language);
+        if std::env::var_os("JARVIS_UPDATE").is_some() {
+            std::fs::write(&path, &current).unwrap();
+        }
+        assert_eq!(
+            std::fs::read_to_string(&path).unwrap_or_default(),
+            current,
+            "docs/{name} is not current; write it with JARVIS_UPDATE=1 cargo nextest run -p jarvis-api documents"
+        );
+    }
 }
 
 #[tokio::test]

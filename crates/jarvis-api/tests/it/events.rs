@@ -229,7 +229,7 @@ async fn a_body_that_is_no_text_or_no_json_says_where() {
     assert_eq!(refused.body["detail"], "after byte 47");
     let refused = post(&world, &session, "application/json", "[{\"event_type\":\n x").await;
     refused.is_problem(400, "invalid_json");
-    assert_eq!(refused.body["detail"], "line 2, column 2");
+    assert_eq!(refused.body["detail"], "line 2, column 2: not JSON");
     post(&world, &session, "application/json", "")
         .await
         .is_problem(400, "invalid_json");

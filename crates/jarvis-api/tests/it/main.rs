@@ -6,6 +6,7 @@
 
 mod documents;
 mod events;
+mod input;
 mod kiosks;
 mod logs;
 mod people;

@@ -140,7 +140,6 @@ async fn a_badge_that_is_none_is_told_what_a_badge_is() {
         (json!({}), "badge_id: is required"),
         (json!({"badge_id": 12}), "badge_id: must be text"),
         (json!({"badge_id": "  "}), "badge_id: 1 to 128 characters"),
-        (json!({"badge_id": "a\0b"}), "badge_id: 1 to 128 characters"),
         (
             json!({"badge_id": "x".repeat(129)}),
             "badge_id: 1 to 128 characters",

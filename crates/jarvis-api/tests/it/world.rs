@@ -55,7 +55,8 @@ impl World {
         };
         let tokens = Tokens::from_pem(&Tokens::generate_pem().unwrap(), clock.clone()).unwrap();
         let readiness = Readiness::new();
-        let state = ApiState::new(memory.clone(), tokens.clone(), readiness.clone());
+        let state = ApiState::new(memory.clone(), tokens.clone(), readiness.clone())
+            .behind("127.0.0.1".parse().unwrap());
         let service = jarvis_api::router(state).into_make_service_with_connect_info::<SocketAddr>();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

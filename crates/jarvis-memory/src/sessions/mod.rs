@@ -8,7 +8,9 @@ mod record;
 pub use close::{Closed, close, end_revoked, reprocess};
 pub use open::{DISCLOSURE_VERSION, OpenSession, Opened, open};
 pub use read::{SessionDetail, get};
-pub use record::{AcceptedEvent, Recorded, RejectedEvent, Submitted, record};
+pub use record::{
+    AcceptedEvent, MAX_EVENTS, MAX_JSON_BYTES, MAX_NAME_CHARS, Recorded, RejectedEvent, Submitted, record,
+};
 
 use crate::MemoryError;
 use chrono::{DateTime, TimeDelta, Utc};

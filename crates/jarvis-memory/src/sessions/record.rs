@@ -17,11 +17,11 @@ const EARLIEST_BEFORE_START: TimeDelta = TimeDelta::hours(24);
 /// A kiosk's clock may be ahead of ours by this much.
 const LATEST_AHEAD: TimeDelta = TimeDelta::minutes(5);
 /// The most events of one request.
-const MAX_EVENTS: usize = 5_000;
+pub const MAX_EVENTS: usize = 5_000;
 /// The longest name or id inside an event, in characters.
-const MAX_NAME_CHARS: usize = 256;
+pub const MAX_NAME_CHARS: usize = 256;
 /// The largest `tool_args` or `tool_result`, in bytes of JSON.
-const MAX_JSON_BYTES: usize = 64 * 1024;
+pub const MAX_JSON_BYTES: usize = 64 * 1024;
 
 /// One item of a request: an event, or why it is none.
 pub type Submitted = Result<NewEvent, String>;

@@ -3,6 +3,7 @@
 use crate::connection::DatabasePatience;
 use crate::failure::{Done, WrongUse};
 use crate::global::Global;
+use crate::listening::Connections;
 use crate::output::Output;
 use crate::serving::Settings;
 use crate::{connection, serving, signing};
@@ -25,6 +26,8 @@ pub struct Arguments {
         value_name = "ADDRESS"
     )]
     listen: SocketAddr,
+    #[command(flatten)]
+    connections: Connections,
     /// Do not process sessions here; `jarvis worker` does
     #[arg(long)]
     no_worker: bool,
@@ -50,6 +53,7 @@ pub async fn run(global: &Global, out: Output, arguments: Arguments) -> anyhow::
     let settings = Settings {
         url,
         listen: arguments.listen,
+        connections: arguments.connections,
         signing_key,
         work: !arguments.no_worker,
         database_patience: arguments.patience.duration(),

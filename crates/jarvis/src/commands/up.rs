@@ -3,6 +3,7 @@
 use crate::connection::{self, Urls};
 use crate::failure::Done;
 use crate::global::Global;
+use crate::listening::Connections;
 use crate::output::{Output, spinner, talk};
 use crate::serving::{self, Settings};
 use crate::signing;
@@ -31,6 +32,8 @@ pub struct Arguments {
         value_name = "ADDRESS"
     )]
     listen: SocketAddr,
+    #[command(flatten)]
+    connections: Connections,
     /// The port of the embedded PostgreSQL [default: a free one]
     #[arg(long, value_name = "PORT")]
     pg_port: Option<u16>,
@@ -43,6 +46,7 @@ pub async fn run(global: &Global, out: Output, arguments: Arguments) -> anyhow::
     let settings = Settings {
         url: house.urls.login.clone(),
         listen: arguments.listen,
+        connections: arguments.connections,
         signing_key: signing::default_path(&data_dir),
         work: true,
         database_patience: Duration::ZERO,

@@ -4,17 +4,22 @@ use crate::body::Input;
 use crate::caller::{MemberPath, Person};
 use crate::fields::{FieldError, Fields, FromFields};
 use crate::problem::Problem;
+use crate::query;
 use crate::state::ApiState;
 use crate::views::RecalledView;
 use axum::Json;
-use axum::extract::{FromRequestParts, Query, State};
+use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use jarvis_core::ErrorCode;
 use jarvis_memory::recall::{self, DEFAULT_THRESHOLD, MAX_K, MAX_QUERY_CHARS, RecallQuery};
 use std::ops::RangeInclusive;
 use utoipa::{IntoParams, ToSchema};
 
-pub(crate) const ERRORS: &[ErrorCode] = &[ErrorCode::InvalidRequest, ErrorCode::MemberNotFound];
+pub(crate) const ERRORS: &[ErrorCode] = &[
+    ErrorCode::InvalidRequest,
+    ErrorCode::InvalidUtf8,
+    ErrorCode::MemberNotFound,
+];
 
 /// Memories when nobody says how many.
 const DEFAULT_K: i32 = 5;
@@ -79,12 +84,9 @@ impl FromFields for RecallInput {
 impl<S: Send + Sync> FromRequestParts<S> for RecallInput {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
         let invalid = |detail: String| Problem::because(ErrorCode::InvalidRequest, detail);
-        let Query(pairs) = Query::<Vec<(String, String)>>::from_request_parts(parts, state)
-            .await
-            .map_err(|_| invalid("the query must be name=value pairs".to_owned()))?;
-        let mut fields = Fields::of_query(pairs);
+        let mut fields = Fields::of_query(query::pairs(parts.uri.query().unwrap_or_default())?);
         let mut read = || {
             let k = fields.numeric_text("k")?;
             let threshold = fields.numeric_text("threshold")?;

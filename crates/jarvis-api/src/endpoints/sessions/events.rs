@@ -1,7 +1,7 @@
 //! `POST /api/v1/sessions/{id}/events`
 
 use super::incoming;
-use crate::body::{self, Media};
+use crate::body::{self, EVENTS_LIMIT, Media};
 use crate::caller::{Kiosk, SessionPath};
 use crate::problem::Problem;
 use crate::state::ApiState;
@@ -10,10 +10,13 @@ use axum::Json;
 use axum::extract::{Request, State};
 use chrono::{DateTime, Utc};
 use jarvis_core::{ErrorCode, EventType};
-use jarvis_memory::sessions::{self, Recorded};
+use jarvis_memory::sessions::{self, MAX_EVENTS, Recorded};
 use serde::Serialize;
 use serde_json::Value;
-use utoipa::ToSchema;
+use std::borrow::Cow;
+use utoipa::openapi::schema::{AllOfBuilder, ArrayBuilder, ObjectBuilder, OneOfBuilder, Schema, Type};
+use utoipa::openapi::{Ref, RefOr};
+use utoipa::{PartialSchema, ToSchema};
 use uuid::Uuid;
 
 pub(crate) const ERRORS: &[ErrorCode] = &[
@@ -22,13 +25,11 @@ pub(crate) const ERRORS: &[ErrorCode] = &[
     ErrorCode::InvalidUtf8,
     ErrorCode::PayloadTooLarge,
     ErrorCode::UnsupportedMediaType,
+    ErrorCode::RequestTimeout,
     ErrorCode::SessionNotFound,
     ErrorCode::SessionClosed,
     ErrorCode::EventInvalid,
 ];
-
-/// The largest body: 8 MiB.
-const LIMIT: usize = 8 * 1024 * 1024;
 
 /// One thing that happened. Fields that are not listed are ignored.
 #[derive(Serialize, ToSchema)]
@@ -40,14 +41,12 @@ pub(crate) struct EventInput {
     /// What was said; for transcripts. At most 20 000 characters.
     #[schema(max_length = 20000)]
     transcript: Option<String>,
-    /// The tool's name; for tool events.
-    #[schema(max_length = 256)]
+    /// The tool's name; for tool events. Letters, digits and `_ . : / -`.
+    #[schema(min_length = 1, max_length = 256, pattern = "^[A-Za-z0-9_.:/-]+$")]
     tool_name: Option<String>,
     /// What the tool was asked, at most 64 KiB of JSON.
-    #[schema(value_type = Option<Object>)]
     tool_args: Option<Value>,
     /// What the tool answered, at most 64 KiB of JSON.
-    #[schema(value_type = Option<Object>)]
     tool_result: Option<Value>,
     /// The turn's number within the session, from 0.
     #[schema(minimum = 0)]
@@ -61,30 +60,53 @@ pub(crate) struct EventInput {
     /// When it happened. The time of arrival is kept when it is absent or impossible: more than a day before the
     /// session began, or more than five minutes ahead.
     timestamp: Option<DateTime<Utc>>,
-    /// The sender's own id of the event: the same id again is the same event.
-    #[schema(max_length = 256)]
+    /// The sender's own id of the event: the same id again is the same event. Letters, digits and `_ . : / -`.
+    #[schema(max_length = 256, pattern = "^[A-Za-z0-9_.:/-]*$")]
     provider_event_id: Option<String>,
 }
 
-/// Events in one of the forms that are read.
-#[derive(Serialize, ToSchema)]
-#[serde(untagged)]
-#[schema(as = EventsInput)]
-#[expect(dead_code, reason = "the schema of what is read item by item")]
-pub(crate) enum EventsInput {
-    /// One event.
-    #[schema(title = "one")]
-    One(EventInput),
-    /// A list of events.
-    #[schema(title = "list")]
-    List(Vec<EventInput>),
-    /// A list in an object.
-    #[schema(title = "envelope")]
-    Envelope {
-        /// The events.
-        #[schema(min_items = 1, max_items = 5000)]
-        events: Vec<EventInput>,
-    },
+/// Events in one of the forms that are read: one, a list, or a list in an object. The last two cannot be told from
+/// Rust types alone, since an object that has a list `events` is never read as one event.
+pub(crate) enum EventsInput {}
+
+impl PartialSchema for EventsInput {
+    fn schema() -> RefOr<Schema> {
+        let event = || Ref::from_schema_name(EventInput::name());
+        let list = || {
+            ArrayBuilder::new()
+                .items(event())
+                .min_items(Some(1))
+                .max_items(Some(MAX_EVENTS))
+        };
+        let no_list = ObjectBuilder::new().property("events", ObjectBuilder::new().schema_type(Type::Null));
+        let envelope = ObjectBuilder::new()
+            .title(Some("envelope"))
+            .description(Some("A list in an object."))
+            .property("events", list().description(Some("The events.")))
+            .required("events");
+        let one = AllOfBuilder::new()
+            .title(Some("one"))
+            .description(Some("One event."))
+            .item(event())
+            .item(no_list);
+        OneOfBuilder::new()
+            .description(Some("Events in one of the forms that are read."))
+            .item(one)
+            .item(list().title(Some("list")).description(Some("A list of events.")))
+            .item(envelope)
+            .into()
+    }
+}
+
+impl ToSchema for EventsInput {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("EventsInput")
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((EventInput::name().into_owned(), EventInput::schema()));
+        EventInput::schemas(schemas);
+    }
 }
 
 /// What became of every event.
@@ -173,7 +195,7 @@ pub(crate) async fn record_events(
     request: Request,
 ) -> Result<Json<RecordedEvents>, Problem> {
     let media = Media::of(request.headers());
-    let body = body::read(request.into_body(), LIMIT).await?;
+    let body = body::read(request.into_body(), EVENTS_LIMIT).await?;
     let submitted = incoming::read(media, &body)?;
     let recorded = sessions::record(&state.memory, &kiosk.identity, &id, submitted).await?;
     let view = RecordedEvents::from(recorded);

@@ -1,24 +1,21 @@
 //! Events as they arrive: one, a list, `{"events": […]}` or lines. Each is read on its own, so that a broken one
 //! never loses the others.
 
-use crate::body::{Media, invalid_json, utf8};
+use crate::body::{self, Media, refused};
 use crate::fields::{FieldError, Fields, required};
+use crate::json::{self, Broken, Fault};
 use crate::problem::Problem;
 use jarvis_core::{ErrorCode, NewEvent};
-use jarvis_memory::sessions::Submitted;
+use jarvis_memory::sessions::{MAX_EVENTS, Submitted};
 use serde::Deserialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
-
-/// The most events of one request.
-const MAX_EVENTS: usize = 5_000;
 
 /// Reads the events of a body. An error means that the body as a whole cannot be told into events.
 pub(crate) fn read(media: Media, body: &[u8]) -> Result<Vec<Submitted>, Problem> {
     match media {
         Media::Json => read_json(body),
         Media::NdJson => read_lines(body),
-        Media::Other => Err(Problem::new(ErrorCode::UnsupportedMediaType)),
+        Media::Compressed | Media::Other => Err(media.unsupported()),
     }
 }
 
@@ -29,13 +26,14 @@ struct Envelope<'a> {
 }
 
 fn read_json(body: &[u8]) -> Result<Vec<Submitted>, Problem> {
-    let text = utf8(body)?;
+    let text = body::text(body)?;
     // Raw values are skipped over without recursion: nothing is too deep to be told apart.
-    let whole: &RawValue = serde_json::from_str(text).map_err(|error| invalid_json(&error))?;
+    let whole: &RawValue = serde_json::from_str(text).map_err(|error| refused(Broken::of(&error)))?;
     if !whole.get().starts_with('{') {
         return read_list(whole);
     }
-    let envelope: Envelope<'_> = serde_json::from_str(whole.get()).map_err(|error| invalid_json(&error))?;
+    let envelope: Envelope<'_> =
+        serde_json::from_str(whole.get()).map_err(|error| refused(Broken::of(&error)))?;
     match envelope.events {
         Some(list) => read_list(list),
         None => Ok(vec![read_event(whole.get())]),
@@ -61,7 +59,7 @@ fn read_lines(body: &[u8]) -> Result<Vec<Submitted>, Problem> {
     };
     check_count(lines().count())?;
     let read = |line| match std::str::from_utf8(line) {
-        Ok(text) => read_event(text),
+        Ok(text) => read_event(json::without_mark(text)),
         Err(_) => Err("the line is not UTF-8".to_owned()),
     };
     Ok(lines().map(read).collect())
@@ -76,8 +74,12 @@ fn check_count(count: usize) -> Result<(), Problem> {
 }
 
 fn read_event(text: &str) -> Submitted {
-    let value: Value = serde_json::from_str(text)
-        .map_err(|_| "must be a JSON object, at most 127 levels deep".to_owned())?;
+    let value = json::read(text).map_err(|broken| match broken.fault {
+        Fault::Syntax | Fault::TooDeep => {
+            format!("must be a JSON object, at most {} levels deep", json::MAX_DEPTH)
+        }
+        other => format!("not a JSON object as it is read: {}", other.as_str()),
+    })?;
     event_of(&mut Fields::of(value)?)
 }
 

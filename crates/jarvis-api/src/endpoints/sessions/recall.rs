@@ -10,7 +10,12 @@ use axum::extract::State;
 use jarvis_core::ErrorCode;
 use jarvis_memory::recall;
 
-pub(crate) const ERRORS: &[ErrorCode] = &[ErrorCode::InvalidRequest, ErrorCode::SessionNotFound];
+pub(crate) const ERRORS: &[ErrorCode] = &[
+    ErrorCode::InvalidRequest,
+    ErrorCode::InvalidUtf8,
+    ErrorCode::SessionNotFound,
+    ErrorCode::SessionClosed,
+];
 
 /// What the member of this session said before, nearest to a question.
 ///

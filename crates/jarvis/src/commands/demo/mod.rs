@@ -10,6 +10,7 @@ use crate::commands::up;
 use crate::connection::{self, Urls};
 use crate::failure::Done;
 use crate::global::Global;
+use crate::listening::Connections;
 use crate::output::{Output, spinner, talk};
 use crate::serving::{self, Serving, Settings};
 use crate::signing;
@@ -68,6 +69,7 @@ async fn play_and_serve(
         listen: arguments
             .listen
             .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], port))),
+        connections: Connections::default(),
         signing_key: signing::default_path(data_dir),
         work: true,
         database_patience: std::time::Duration::ZERO,
