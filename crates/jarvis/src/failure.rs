@@ -79,6 +79,9 @@ pub fn report(output: Output, error: &anyhow::Error) -> ExitCode {
             e,
             MigrationError::ForeignSchema { .. }
                 | MigrationError::UnknownVersions { .. }
+                | MigrationError::NamesTaken { .. }
+                | MigrationError::NoLegacyImport
+                | MigrationError::Refused { .. }
                 | MigrationError::DataLoss { .. }
                 | MigrationError::BadSource(_)
                 | MigrationError::NoSuchVersion { .. }

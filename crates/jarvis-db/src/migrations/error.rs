@@ -49,6 +49,23 @@ pub enum MigrationError {
     /// The database that the schema is compared with cannot be made.
     #[error("cannot make a database to compare with: {0}")]
     NoScratch(DbError),
+    /// Tables of somebody else have the names of ours.
+    #[error("this database has tables of its own by the names that JARVIS uses: {}", tables.join(", "))]
+    NamesTaken {
+        /// The tables, in schema `public`.
+        tables: Vec<String>,
+    },
+    /// The database lacks what a command needs.
+    #[error("the import of the predecessor's tables is not installed in this database")]
+    NoLegacyImport,
+    /// What an operator stated, or asked for, cannot be; nothing was changed.
+    #[error("{problem}")]
+    Refused {
+        /// What is wrong.
+        problem: String,
+        /// What to do.
+        hint: &'static str,
+    },
     /// A migration failed; its transaction was rolled back, earlier ones stay applied.
     #[error("migration {version}_{name} failed{}: {message}", at_line(*line))]
     Failed {
@@ -122,6 +139,9 @@ impl MigrationError {
             Self::ForeignSchema { .. } => {
                 Some("take it over with `jarvis migration adopt`, which keeps every row".into())
             }
+            Self::NamesTaken { tables } => Some(taken_hint(tables)),
+            Self::NoLegacyImport => Some("bring the schema up to date with `jarvis migration up`".into()),
+            Self::Refused { hint, .. } => Some((*hint).to_owned()),
             Self::UnknownVersions { versions } => Some(repair_hint(versions)),
             Self::NoSuchVersion { known, .. } => Some(if known.is_empty() {
                 "there is none at all".to_owned()
@@ -174,6 +194,24 @@ fn extension_hint(extension: &str, server: &str) -> String {
     };
     format!(
         "install the package {package} on the server, or use `jarvis up`, which brings its own PostgreSQL"
+    )
+}
+
+/// The guide's tables are for `adopt`; a predecessor's gyms come along with its members.
+fn taken_hint(tables: &[String]) -> String {
+    if tables.iter().any(|t| t != "gyms" && t != "users") {
+        return "if they are those of the guide, take them over with `jarvis migration adopt`; otherwise use a \
+                database of its own for JARVIS"
+            .to_owned();
+    }
+    let renames: Vec<String> = tables
+        .iter()
+        .map(|t| format!("alter table public.{t} rename to legacy_{t};"))
+        .collect();
+    format!(
+        "they are a predecessor's: put them aside with: {} then run `jarvis migration up`, which brings the gyms of \
+         legacy_gyms and the members along",
+        renames.join(" ")
     )
 }
 

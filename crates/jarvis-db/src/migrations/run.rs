@@ -1,6 +1,7 @@
 use super::error::MigrationError;
 use super::history::{self, Entry};
 use super::loss::{self, Loss};
+use super::names;
 use super::source::{Migration, Source};
 use crate::error::DbError;
 use crate::pool;
@@ -58,6 +59,7 @@ pub async fn up(url: &SecretString, source: &Source) -> Result<Vec<Applied>, Mig
     lock(&mut connection).await?;
     let recorded = history::recorded(&mut connection).await?;
     history::refuse_foreign(&mut connection, source, &recorded).await?;
+    names::refuse_taken(&mut connection, source).await?;
     check_extensions(&mut connection, source).await?;
     history::ensure(&mut connection).await?;
     let mut applied = Vec::new();

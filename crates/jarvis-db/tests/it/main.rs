@@ -9,6 +9,8 @@ mod embedded;
 mod facts_order;
 mod facts_upsert;
 mod isolation_matrix;
+mod legacy;
+mod legacy_text;
 mod lint;
 mod migrations;
 mod outage;

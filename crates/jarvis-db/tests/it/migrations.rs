@@ -39,10 +39,10 @@ where
 }
 
 /// A folder of migrations of a test's own, removed with the value.
-struct Files(PathBuf);
+pub struct Files(pub PathBuf);
 
 impl Files {
-    fn new(files: &[(&str, &str)]) -> Self {
+    pub fn new(files: &[(&str, &str)]) -> Self {
         let folder = std::env::temp_dir().join(format!("jarvis-migrations-{}", uuid::Uuid::now_v7()));
         fs::create_dir_all(folder.join("down")).unwrap();
         for (name, sql) in files {
@@ -51,7 +51,7 @@ impl Files {
         Self(folder)
     }
 
-    fn source(&self) -> Source {
+    pub fn source(&self) -> Source {
         Source::from_dir(&self.0).unwrap()
     }
 }

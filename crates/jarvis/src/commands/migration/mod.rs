@@ -1,7 +1,9 @@
 //! `jarvis migration`: the schema's history. One verb, one file.
 
 mod adopt;
+mod cleanup;
 mod down;
+mod legacy;
 mod list;
 mod new;
 mod repair;
@@ -26,6 +28,10 @@ pub enum Command {
     Down(down::Arguments),
     /// Take over a database that runs the predecessor's schema; without --yes, a plan
     Adopt(adopt::Arguments),
+    /// Import what the predecessor left: members, conversation logs, audio events
+    Legacy(legacy::Arguments),
+    /// Drop the predecessor's tables, once every row of them is accounted for
+    Cleanup(cleanup::Arguments),
     /// Write an empty migration and its down
     New(new::Arguments),
     /// Say in the history that versions are applied or not; nothing is run
@@ -41,6 +47,8 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
         Command::Up(arguments) => up::run(global, out, &arguments).await,
         Command::Down(arguments) => down::run(global, out, &arguments).await,
         Command::Adopt(arguments) => adopt::run(global, out, arguments).await,
+        Command::Legacy(arguments) => legacy::run(global, out, &arguments).await,
+        Command::Cleanup(arguments) => cleanup::run(global, out, &arguments).await,
         Command::New(arguments) => new::run(out, &arguments),
         Command::Repair(arguments) => repair::run(global, out, &arguments).await,
         Command::Verify(arguments) => verify::run(global, out, &arguments).await,
