@@ -2,7 +2,7 @@
 # Standard output belongs to the program (`make demo ARGS='--once --json' | jq .`); talk goes to standard error.
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help demo test drill fuzz build fetch fmt sqlx
+.PHONY: help demo test storm drill fuzz build fetch fmt sqlx
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
@@ -19,6 +19,10 @@ test: ## Run everything CI runs; ONLY='fmt clippy' runs some steps, ARGS goes to
 drill: ## Replace an earlier program by this one under load; OLD=<commit> chooses which
 	@scripts/prerequisites.sh --test
 	@scripts/drill.py $(if $(OLD),--old '$(OLD)')
+
+storm: ## Run the long failure tests, about ten minutes; SEED=1 makes the same choices again
+	@scripts/prerequisites.sh --test
+	@scripts/check.py --storm $(if $(SEED),--seed '$(SEED)') -- $(ARGS)
 
 fuzz: ## Try the API for minutes with requests made from its document; SEED=n repeats a run
 	@scripts/prerequisites.sh --test

@@ -5,6 +5,7 @@ A failing step does not stop the others, except where they could not mean anythi
 """
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -101,10 +102,36 @@ class Checks:
         """The examples in the documentation"""
         self.run("cargo", "test", "--workspace", "--doc", "--locked", "--quiet")
 
+    def storm(self):
+        """The failure tests at their full length, against the built program"""
+        self.environment["JARVIS_STORM"] = "1"
+        report = TARGET / "storm.jsonl"
+        report.unlink(missing_ok=True)
+        self.environment["JARVIS_STORM_REPORT"] = str(report.resolve())
+        nextest = ["cargo", "nextest", "run", "-p", "tests-e2e", "--locked", "-E", STORMS, *self.nextest_arguments]
+        try:
+            self.run(str(TARGET / "debug" / "with-postgres"), *nextest)
+        finally:
+            print_storms(report)
+
     def tests(self):
         """All tests, against a PostgreSQL of their own"""
         nextest = ["cargo", "nextest", "run", "--workspace", "--locked", *self.nextest_arguments]
         self.run(str(TARGET / "debug" / "with-postgres"), *nextest)
+
+
+# The modules of tests-e2e that break something.
+STORMS = "test(/^(kills|outage|shutdown|many|fairness|disk|clock)::/)"
+
+
+def print_storms(report):
+    """One line per storm: what was done to the program, and what became of what it had acknowledged."""
+    rows = [json.loads(line) for line in report.read_text().splitlines()] if report.exists() else []
+    for row in rows:
+        counts = ", ".join(f"{name} {value}" for name, value in row["counts"].items())
+        print(f"{row['storm']:<10} {counts}", flush=True)
+    for name in ("kills", "acknowledged", "lost", "doubled"):
+        print(f"{name:<14} {sum(row['counts'].get(name, 0) for row in rows):>8}", flush=True)
 
 
 STEPS = [
@@ -164,6 +191,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", default="", help=f"run these steps alone, of: {' '.join(STEPS)}")
     parser.add_argument("--write-sqlx", action="store_true", help="write .sqlx instead of checking it")
+    parser.add_argument("--storm", action="store_true", help="run the long failure tests alone")
+    parser.add_argument("--seed", help="the seed of the storms' choices")
     parser.add_argument("nextest", nargs="*", help="arguments for cargo nextest run, after --")
     options = parser.parse_args()
     checks = Checks(options.nextest)
@@ -172,7 +201,10 @@ def main():
         # xtask uses no crate of the house, so it builds while the house does not.
         checks.run("cargo", "xtask", "sqlx")
         return 0
-    rows = run_steps(checks, chosen_steps(set(options.only.split())))
+    if options.seed:
+        checks.environment["JARVIS_TEST_SEED"] = options.seed
+    steps = ["fetch", "build", "storm"] if options.storm else chosen_steps(set(options.only.split()))
+    rows = run_steps(checks, steps)
     print("\n" + "-" * 60)
     for name, outcome, seconds in rows:
         print(f"{name:<11} {seconds:>8.1f} s  {outcome}")

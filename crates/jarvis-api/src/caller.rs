@@ -1,6 +1,7 @@
 //! Who calls. A handler declares in its signature who may: an argument of one of these types is the permission.
 
 use crate::edge::ActorSlot;
+use crate::gym_share::Turn;
 use crate::problem::Problem;
 use crate::state::ApiState;
 use crate::tokens::{Identity, TokenError};
@@ -19,6 +20,8 @@ const ACTIVE: &str = "active";
 pub(crate) struct Kiosk {
     pub(crate) identity: KioskIdentity,
     pub(crate) row: kiosk::Kiosk,
+    /// Kept until the request is answered.
+    _turn: Turn,
 }
 
 /// A person whose account is active.
@@ -50,8 +53,13 @@ impl Caller {
         match identity(parts, state)? {
             Identity::Kiosk(identity) => {
                 note_actor(parts, Actor::Kiosk(identity.kiosk));
+                let turn = state.shares.take(identity.gym)?;
                 let row = active_kiosk(state, &identity).await?;
-                Ok(Self::Kiosk(Box::new(Kiosk { identity, row })))
+                Ok(Self::Kiosk(Box::new(Kiosk {
+                    identity,
+                    row,
+                    _turn: turn,
+                })))
             }
             Identity::Person(user) => {
                 note_actor(parts, Actor::User(user));

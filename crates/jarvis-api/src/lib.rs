@@ -9,6 +9,7 @@ mod edge;
 mod endpoints;
 mod envelope;
 mod fields;
+mod gym_share;
 mod json;
 mod limits;
 mod openapi;
@@ -23,6 +24,7 @@ pub mod tokens;
 mod views;
 mod words;
 
+pub use gym_share::REQUESTS_PER_MINUTE;
 pub use problem::ProblemBody;
 pub use proxies::{NoNetworks, TrustedProxies};
 pub use router::{busy, openapi, router};

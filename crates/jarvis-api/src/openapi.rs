@@ -118,7 +118,7 @@ fn errors_of(operation: &Operation, probe: bool) -> BTreeSet<&'static str> {
         codes.extend([ErrorCode::Unauthenticated, ErrorCode::TokenExpired]);
     }
     if kiosk {
-        codes.push(ErrorCode::KioskRevoked);
+        codes.extend([ErrorCode::KioskRevoked, ErrorCode::RateLimited]);
     }
     if kiosk != person {
         codes.push(ErrorCode::Forbidden);

@@ -1,12 +1,14 @@
 //! What every endpoint may use.
 
 use crate::device::UsedAssertions;
+use crate::gym_share::{GymShares, REQUESTS_PER_MINUTE};
 use crate::limits::Limits;
 use crate::password::Verifier;
 use crate::proxies::TrustedProxies;
 use crate::tokens::Tokens;
 use chrono::{DateTime, TimeDelta, Utc};
 use jarvis_memory::Memory;
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 
 /// A worker that was not seen for this long counts as absent.
@@ -22,6 +24,7 @@ pub struct ApiState {
     /// What `/readyz` tells.
     pub readiness: Readiness,
     pub(crate) limits: Arc<Limits>,
+    pub(crate) shares: Arc<GymShares>,
     pub(crate) used_assertions: Arc<UsedAssertions>,
     pub(crate) passwords: Arc<Verifier>,
     pub(crate) proxies: Arc<TrustedProxies>,
@@ -35,6 +38,7 @@ impl ApiState {
             tokens,
             readiness,
             limits: Arc::new(Limits::new()),
+            shares: Arc::new(GymShares::new(REQUESTS_PER_MINUTE)),
             used_assertions: Arc::new(UsedAssertions::default()),
             passwords: Arc::new(Verifier::new()),
             proxies: Arc::default(),
@@ -45,6 +49,13 @@ impl ApiState {
     #[must_use]
     pub fn behind(mut self, proxies: TrustedProxies) -> Self {
         self.proxies = Arc::new(proxies);
+        self
+    }
+
+    /// Answers so many requests a minute of one gym's kiosks, and refuses more with 429.
+    #[must_use]
+    pub fn allowing(mut self, requests_per_minute_per_gym: NonZeroU32) -> Self {
+        self.shares = Arc::new(GymShares::new(requests_per_minute_per_gym));
         self
     }
 

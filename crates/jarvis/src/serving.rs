@@ -68,7 +68,8 @@ pub async fn start(settings: &Settings) -> anyhow::Result<Serving> {
         });
     }
     let state = ApiState::new(memory.clone(), tokens.clone(), readiness.clone())
-        .behind(settings.connections.trusted_proxies.clone());
+        .behind(settings.connections.trusted_proxies.clone())
+        .allowing(wiring::requests_per_gym()?);
     let most = listening::room_for(settings.connections.max_connections.get());
     let busy = jarvis_api::busy(memory.clock.clone());
     let told = stop.clone();

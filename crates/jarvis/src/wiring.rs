@@ -14,6 +14,7 @@ use jarvis_memory::{Embedder, Memory, orphans, process};
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgListener;
 use sqlx::{Postgres, Transaction};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -165,6 +166,16 @@ fn lease() -> anyhow::Result<Duration> {
 /// systemd's `TimeoutStopSec`.
 fn grace() -> anyhow::Result<Duration> {
     seconds("JARVIS_JOB_GRACE_SECONDS", Duration::from_secs(20))
+}
+
+/// Requests a minute that one gym's kiosks may send to a server; `JARVIS_GYM_REQUESTS_PER_MINUTE` changes it.
+pub fn requests_per_gym() -> anyhow::Result<NonZeroU32> {
+    match std::env::var("JARVIS_GYM_REQUESTS_PER_MINUTE") {
+        Ok(number) => number
+            .parse()
+            .context("JARVIS_GYM_REQUESTS_PER_MINUTE is no whole number from 1"),
+        Err(_) => Ok(jarvis_api::REQUESTS_PER_MINUTE),
+    }
 }
 
 fn seconds(variable: &str, default: Duration) -> anyhow::Result<Duration> {

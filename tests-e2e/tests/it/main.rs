@@ -8,8 +8,11 @@
 
 mod brake;
 mod cli;
+mod clock;
 mod connections;
 mod device;
+mod disk;
+mod fairness;
 mod gyms;
 mod kills;
 mod latency;

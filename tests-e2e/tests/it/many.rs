@@ -37,7 +37,7 @@ async fn two_servers_and_two_workers_share_the_work_and_any_of_them_may_die() {
     let gyms = traffic::gyms(&program, &servers[0], 2, 2, 2).await;
     let addresses: Vec<&String> = servers.iter().map(|server| &server.address).collect();
     let crowd = Crowd::start(&gyms, &addresses, PATIENCE, &mut chance);
-    let kills = storm::of(4, 30);
+    let kills = storm::of(4, 24);
     for number in 0..kills {
         let pause = chance.random_range(300..1_200);
         tokio::time::sleep(Duration::from_millis(pause)).await;
@@ -101,7 +101,7 @@ async fn a_session_opened_at_one_server_goes_on_at_the_other_and_a_kiosk_has_one
     );
 
     // Two badges at one kiosk, in the same instant, at two servers: one session is open, every other one ended.
-    for _ in 0..storm::of(10, 100) {
+    for _ in 0..storm::of(6, 100) {
         let (first, second) = tokio::join!(here.open("BADGE_001"), there.open("BADGE_002"));
         assert_ne!(text(&first, "/session_id"), text(&second, "/session_id"));
         let open = sqlx::query("select session_id from public.conversation_sessions where state = 'open'")

@@ -35,7 +35,7 @@ async fn connections_cut_under_load_lose_nothing_and_show_no_gym_to_another() {
     let gyms = traffic::gyms(&program, &server, 4, 1, 2).await;
     let crowd = Crowd::start(&gyms, &[&server.address], PATIENCE, &mut chance);
     let (mut cuts, mut connections) = (0, 0);
-    while cuts < storm::of(12, 150) {
+    while cuts < storm::of(8, 120) {
         let pause = chance.random_range(50..400);
         tokio::time::sleep(Duration::from_millis(pause)).await;
         connections += count(db.admin_pool(), CUT).await;
@@ -122,7 +122,7 @@ async fn a_database_that_is_down_for_a_while_is_said_and_survived() {
     let crowd = Crowd::start(&gyms, &[&server.address], PATIENCE, &mut chance);
     crowd.go_on_for(4, PATIENCE).await;
 
-    let down = storm::of(Duration::from_secs(8), Duration::from_mins(1));
+    let down = storm::of(Duration::from_secs(6), Duration::from_mins(1));
     database.stop().await;
     let gone = Instant::now();
     while gone.elapsed() < down {

@@ -28,7 +28,7 @@ async fn a_stop_under_load_answers_whole_or_not_at_all_and_loses_nothing() {
     let mut server = Server::serve(&program).await;
     let gyms = traffic::gyms(&program, &server, 2, 2, 2).await;
     let crowd = Crowd::start(&gyms, &[&server.address], PATIENCE, &mut chance);
-    let stops = storm::of(4, 25);
+    let stops = storm::of(3, 20);
     let mut slowest = Duration::ZERO;
     for _ in 0..stops {
         let pause = chance.random_range(300..1_500);
@@ -99,7 +99,7 @@ async fn a_job_that_does_not_end_in_time_is_handed_over_at_once_and_done_once() 
     gyms::member(&program, "lyon", "BADGE_001", "Sophie", EVERYTHING).await;
     let kiosk = gyms::kiosk(&program, &server, "lyon", "entree").await.caller;
     let brake = Brake::fit(db.admin_pool()).await;
-    brake.set(8.0).await;
+    brake.set(6.0).await;
     let worker = Server::work(&program).await;
     let session = text(&kiosk.open("BADGE_001").await, "/session_id");
     kiosk.say(&session, &[GOAL]).await;

@@ -51,7 +51,12 @@ impl PortOf {
     /// Connections of the superuser to the PostgreSQL that runs there on the program's data folder; they come back by
     /// themselves.
     pub fn admin_pool(self, program: &Program) -> PgPool {
-        let secret = program.data().join("secrets/postgres");
+        self.admin_pool_in(&program.data())
+    }
+
+    /// As [`PortOf::admin_pool`], with the data in another folder.
+    pub fn admin_pool_in(self, data: &Path) -> PgPool {
+        let secret = data.join("secrets/postgres");
         let password = std::fs::read_to_string(secret).unwrap();
         let number = self.number;
         PgPoolOptions::new()

@@ -242,6 +242,24 @@ async fn what_is_said_after_the_clock_was_set_back_stays_after_what_was_said_bef
     assert_eq!(order, ["Un", "Deux", "Trois"].map(|words| (words.to_owned(),)));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn five_badges_at_one_kiosk_in_one_instant_each_get_a_session_and_one_stays_open() {
+    let stage = Stage::new().await;
+    let gym = stage.gym("lyon").await;
+    stage.member(&gym, "BADGE_001", EVERYTHING).await;
+    let opened = tokio::join!(
+        stage.open(&gym, "BADGE_001"),
+        stage.open(&gym, "BADGE_001"),
+        stage.open(&gym, "BADGE_001"),
+        stage.open(&gym, "BADGE_001"),
+        stage.open(&gym, "BADGE_001"),
+    );
+    let ids = [&opened.0, &opened.1, &opened.2, &opened.3, &opened.4].map(|o| o.session_id.to_string());
+    assert_eq!(ids.iter().collect::<std::collections::BTreeSet<_>>().len(), 5);
+    let open = "select count(*) from public.conversation_sessions where state = 'open'";
+    assert_eq!(stage.count(open).await, 1);
+}
+
 #[tokio::test]
 async fn a_lost_job_is_found_again() {
     let stage = Stage::new().await;

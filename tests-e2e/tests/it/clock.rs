@@ -1,0 +1,317 @@
+//! The machine's clock jumps by hours and days, forwards and backwards, under the program and its PostgreSQL.
+//!
+//! libfaketime fakes the time of day of both, and not the monotonic time, as when an operator or NTP sets the clock.
+
+use crate::device::Device;
+use crate::gyms::{self, EVERYTHING, GOAL, KNEE};
+use crate::program::{Program, fetched, text};
+use crate::server::Server;
+use crate::stored::count;
+use crate::storm;
+use crate::up::PortOf;
+use crate::verdict::wait_until_nothing_is_left_to_do;
+use jsonwebtoken::get_current_timestamp;
+use nix::sys::signal::Signal;
+use reqwest::StatusCode;
+use serde_json::json;
+use sqlx::PgPool;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+const HOUR: i64 = 3_600;
+const DAY: i64 = 24 * HOUR;
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// The library, where Debian puts it.
+fn library() -> Option<PathBuf> {
+    let kinds = ["x86_64-linux-gnu", "aarch64-linux-gnu"];
+    let found = kinds
+        .iter()
+        .map(|kind| PathBuf::from(format!("/usr/lib/{kind}/faketime/libfaketimeMT.so.1")))
+        .find(|path| path.exists());
+    if found.is_none() {
+        println!(
+            "skipped: libfaketime is not installed; scripts/prerequisites.sh --test installs it for root"
+        );
+    }
+    found
+}
+
+/// A machine whose clock the test sets.
+struct Machine {
+    offset: PathBuf,
+    ahead: i64,
+}
+
+impl Machine {
+    /// Makes the program and its PostgreSQL live there.
+    fn of(program: &mut Program, library: &Path) -> Self {
+        let offset = program.folder().join("clock");
+        let machine = Self { offset, ahead: 0 };
+        machine.write();
+        let variables = [
+            ("LD_PRELOAD", library.display().to_string()),
+            ("FAKETIME_TIMESTAMP_FILE", machine.offset.display().to_string()),
+            ("FAKETIME_NO_CACHE", "1".to_owned()),
+            ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
+            ("DONT_FAKE_MONOTONIC", "1".to_owned()),
+        ];
+        // PostgreSQL is started without our surroundings; a script in its place brings them.
+        let real = fetched("JARVIS_PG_DIR").expect("asked before").join("bin");
+        let bin = program.folder().join("pg/bin");
+        std::fs::create_dir_all(&bin).unwrap();
+        let exports: String = variables
+            .iter()
+            .map(|(name, value)| format!("export {name}='{value}'\n"))
+            .collect();
+        for tool in ["postgres", "initdb"] {
+            // Not initdb: it only makes files.
+            let exports = if tool == "postgres" { exports.as_str() } else { "" };
+            let script = bin.join(tool);
+            let text = format!(
+                "#!/bin/sh\n{exports}exec '{}' \"$@\"\n",
+                real.join(tool).display()
+            );
+            std::fs::write(&script, text).unwrap();
+            std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        program.set(
+            "JARVIS_PG_DIR",
+            &program.folder().join("pg").display().to_string(),
+        );
+        for (name, value) in variables {
+            program.set(name, &value);
+        }
+        machine
+    }
+
+    /// Sets the clock so many seconds ahead of the real one.
+    fn set(&mut self, ahead: i64) {
+        self.ahead = ahead;
+        self.write();
+    }
+
+    fn write(&self) {
+        let whole = self.offset.with_extension("new");
+        std::fs::write(&whole, format!("{:+}\n", self.ahead)).unwrap();
+        std::fs::rename(whole, &self.offset).unwrap();
+    }
+
+    /// What its clock shows, in seconds since 1970.
+    fn now(&self) -> u64 {
+        get_current_timestamp().checked_add_signed(self.ahead).unwrap()
+    }
+
+    /// A kiosk whose token is refused since the clock jumped gets another one with its key.
+    async fn token(&self, kiosk: &mut Device) {
+        let (status, body) = kiosk.ask_for_token(self.now()).await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        kiosk.caller.token = text(&body, "/access_token");
+    }
+}
+
+/// Waits until a session stands there.
+async fn reaches(pool: &PgPool, session: &str, state: &str) {
+    let begun = Instant::now();
+    loop {
+        let now: String =
+            sqlx::query_scalar("select state from public.conversation_sessions where session_id = $1")
+                .bind(session)
+                .fetch_one(pool)
+                .await
+                .unwrap();
+        if now == state {
+            return;
+        }
+        assert!(
+            begun.elapsed() < PATIENCE,
+            "{session} stays {now}, and is not {state}"
+        );
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Every summary of a session fails as long as this is there, as when something is broken for a while.
+const BREAK: &str = "create schema broken;
+    create function broken.broken() returns trigger language plpgsql set search_path = ''
+      as $$ begin raise exception 'broken for a while'; end $$;
+    create trigger broken before insert on public.conversation_summaries
+      for each row execute function broken.broken()";
+const MEND: &str = "drop trigger broken on public.conversation_summaries; drop schema broken cascade";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_that_jumps_loses_nothing_and_leaves_nothing_waiting_for_days() {
+    let Some(library) = library() else { return };
+    if fetched("JARVIS_PG_DIR").is_none() {
+        return;
+    }
+    let mut program = Program::without_database();
+    let mut machine = Machine::of(&mut program, &library);
+    let port = PortOf::free();
+    let start = [
+        "up",
+        "--listen",
+        "127.0.0.1:0",
+        "--pg-port",
+        &port.number.to_string(),
+    ];
+    let server = Server::start(program.command(&start)).await;
+    let pool = port.admin_pool(&program);
+    gyms::gym(&program, "lyon").await;
+    for badge in ["BADGE_001", "BADGE_002", "BADGE_003"] {
+        gyms::member(&program, "lyon", badge, "Sophie", EVERYTHING).await;
+    }
+    let mut kiosk = gyms::kiosk(&program, &server, "lyon", "entree").await;
+    let mut other = gyms::kiosk(&program, &server, "lyon", "etage").await;
+    let before = kiosk.caller.converse("BADGE_001", &[GOAL]).await;
+    assert_eq!(before["state"], "processed", "{before}");
+    let spans = text(&kiosk.caller.open("BADGE_001").await, "/session_id");
+    kiosk.caller.say(&spans, &[KNEE]).await;
+
+    // Two days ahead: the kiosk's token is too old, and its key gets it another one.
+    machine.set(2 * DAY);
+    let really: i64 = sqlx::query_scalar("select extract(epoch from clock_timestamp())::bigint")
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+    assert!(
+        really.unsigned_abs().abs_diff(machine.now()) < 60,
+        "PostgreSQL lives by this clock"
+    );
+    let (status, refused) = kiosk.caller.post("/api/v1/kiosks/heartbeat", &json!({})).await;
+    assert_eq!(
+        (status, text(&refused, "/code").as_str()),
+        (StatusCode::UNAUTHORIZED, "token_expired")
+    );
+    machine.token(&mut kiosk).await;
+    machine.token(&mut other).await;
+    // Closed as an orphan, or still open: what is said on is taken either way.
+    reaches(&pool, &spans, "processed").await;
+    kiosk
+        .caller
+        .post(
+            &format!("/api/v1/sessions/{spans}/events"),
+            &json!({"event_type": "user_transcript",
+            "transcript": GOAL, "provider_event_id": "after-the-jump"}),
+        )
+        .await;
+    kiosk.caller.close(&spans).await;
+    sqlx::raw_sql(BREAK).execute(&pool).await.unwrap();
+    let retried = text(&kiosk.caller.open("BADGE_002").await, "/session_id");
+    kiosk.caller.say(&retried, &[GOAL]).await;
+    kiosk.caller.close(&retried).await;
+    let orphan = text(&other.caller.open("BADGE_003").await, "/session_id");
+    other.caller.say(&orphan, &[KNEE]).await;
+    // Withdrawn while the clock was ahead, given again when it was right: the later answer counts.
+    consent(&program, "BADGE_003", "--refuse").await;
+    wait_for_a_failure(&pool).await;
+
+    machine.set(0);
+    sqlx::raw_sql(MEND).execute(&pool).await.unwrap();
+    consent(&program, "BADGE_003", "--grant").await;
+    let (status, _) = kiosk.caller.post("/api/v1/kiosks/heartbeat", &json!({})).await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED, "a token from the future");
+    machine.token(&mut kiosk).await;
+    machine.token(&mut other).await;
+    let right = Instant::now();
+    reaches(&pool, &retried, "processed").await;
+    let waited = right.elapsed();
+
+    // Five hours behind, in the middle of a conversation.
+    let back = text(&kiosk.caller.open("BADGE_002").await, "/session_id");
+    kiosk.caller.say(&back, &["Bonjour"]).await;
+    machine.set(-5 * HOUR);
+    machine.token(&mut kiosk).await;
+    let later = json!({"event_type": "user_transcript", "transcript": KNEE, "provider_event_id": "later"});
+    let (status, answer) = kiosk
+        .caller
+        .post(&format!("/api/v1/sessions/{back}/events"), &later)
+        .await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    kiosk.caller.close(&back).await;
+    reaches(&pool, &back, "processed").await;
+
+    // A quarter of an hour after the clock is right, who was left standing two days ahead is closed.
+    machine.set(0);
+    touched(&pool, &orphan).await;
+    machine.set(16 * 60);
+    reaches(&pool, &orphan, "processed").await;
+
+    machine.set(0);
+    wait_until_nothing_is_left_to_do(&pool).await;
+    judge(&program, &pool).await;
+    storm::report(
+        "clock",
+        &[
+            ("jumps", json!(["+2d", "-2d", "-5h", "+5h", "+16min", "-16min"])),
+            ("retry_after_the_jump_ms", json!(waited.as_millis())),
+        ],
+    );
+    let (status, log) = server.stop(Signal::SIGTERM).await;
+    assert_eq!(status.code(), Some(0), "{}", log.so_far());
+}
+
+async fn consent(program: &Program, badge: &str, answer: &str) {
+    program
+        .json(&[
+            "consent",
+            "record",
+            badge,
+            answer,
+            "health_memory",
+            "--gym",
+            "lyon",
+        ])
+        .await;
+}
+
+/// Waits until a try of processing was written down as failed.
+async fn wait_for_a_failure(pool: &PgPool) {
+    let failed =
+        "select count(*) from jarvis.jobs where state = 'retryable' and kind = 'memory.process_session'";
+    let begun = Instant::now();
+    while count(pool, failed).await == 0 {
+        assert!(begun.elapsed() < PATIENCE, "nothing fails");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Waits until the sweep has dated the session back from the future.
+async fn touched(pool: &PgPool, session: &str) {
+    let begun = Instant::now();
+    let ahead =
+        "select updated_at > clock_timestamp() + interval '5 minutes' from public.conversation_sessions
+                  where session_id = $1";
+    while sqlx::query_scalar::<_, bool>(ahead)
+        .bind(session)
+        .fetch_one(pool)
+        .await
+        .unwrap()
+    {
+        assert!(begun.elapsed() < PATIENCE, "the sweep does not find it");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Every session is memory, once; consents are as they were answered last; the doctor finds nothing.
+async fn judge(program: &Program, pool: &PgPool) {
+    let sessions = count(pool, "select count(*) from public.conversation_sessions").await;
+    let processed = "select count(*) from public.conversation_sessions where state = 'processed'";
+    let summaries = "select count(distinct session_id) from public.conversation_summaries";
+    let all_summaries = "select count(*) from public.conversation_summaries";
+    assert_eq!(count(pool, processed).await, sessions);
+    assert_eq!(count(pool, summaries).await, sessions);
+    assert_eq!(count(pool, all_summaries).await, sessions);
+    let dead = "select count(*) from jarvis.jobs where state = 'discarded'";
+    assert_eq!(count(pool, dead).await, 0, "jobs were given up");
+    let agreed = "select count(*) from public.gym_members_v2 m
+                   where jarvis.consent_given(m.gym_id, m.id, 'health_memory')";
+    assert_eq!(count(pool, agreed).await, 3, "who agreed last");
+    let order = "select count(*) from public.conversation_events e where e.provider_event_id = 'later'
+                   and e.\"timestamp\" >= (select max(o.\"timestamp\") from public.conversation_events o
+                                           where o.session_id = e.session_id)";
+    assert_eq!(count(pool, order).await, 1, "what was said last stays last");
+    let doctor = program.run(&["doctor", "--json"]).await;
+    assert_eq!(doctor.json()["findings"], json!([]), "{doctor:?}");
+}
