@@ -61,10 +61,10 @@ impl Machine {
         let real = fetched("JARVIS_PG_DIR").expect("asked before").join("bin");
         let bin = program.folder().join("pg/bin");
         std::fs::create_dir_all(&bin).unwrap();
-        let exports: String = variables
+        let exports = variables
             .iter()
-            .map(|(name, value)| format!("export {name}='{value}'\n"))
-            .collect();
+            .map(|(name, value)| format!("export {name}='{value}'\n"));
+        let exports = exports.collect::<Vec<_>>().concat();
         for tool in ["postgres", "initdb"] {
             // Not initdb: it only makes files.
             let exports = if tool == "postgres" { exports.as_str() } else { "" };
@@ -140,111 +140,129 @@ const BREAK: &str = "create schema broken;
       for each row execute function broken.broken()";
 const MEND: &str = "drop trigger broken on public.conversation_summaries; drop schema broken cascade";
 
+/// A house with its kiosks, on a machine whose clock is set.
+struct House {
+    machine: Machine,
+    program: Program,
+    pool: PgPool,
+    kiosk: Device,
+    other: Device,
+}
+
+impl House {
+    async fn open(mut program: Program, library: &Path) -> (Self, Server) {
+        let machine = Machine::of(&mut program, library);
+        let port = PortOf::free();
+        let number = port.number.to_string();
+        let server =
+            Server::start(program.command(&["up", "--listen", "127.0.0.1:0", "--pg-port", &number])).await;
+        let pool = port.admin_pool(&program);
+        gyms::gym(&program, "lyon").await;
+        for badge in ["BADGE_001", "BADGE_002", "BADGE_003"] {
+            gyms::member(&program, "lyon", badge, "Sophie", EVERYTHING).await;
+        }
+        let kiosk = gyms::kiosk(&program, &server, "lyon", "entree").await;
+        let other = gyms::kiosk(&program, &server, "lyon", "etage").await;
+        let house = Self {
+            machine,
+            program,
+            pool,
+            kiosk,
+            other,
+        };
+        (house, server)
+    }
+
+    /// Sets the clock; the kiosks' tokens are refused with `code`, and their keys get them others.
+    async fn jump(&mut self, ahead: i64, code: &str) {
+        self.machine.set(ahead);
+        let (status, refused) = self
+            .kiosk
+            .caller
+            .post("/api/v1/kiosks/heartbeat", &json!({}))
+            .await;
+        assert_eq!(
+            (status, text(&refused, "/code").as_str()),
+            (StatusCode::UNAUTHORIZED, code)
+        );
+        self.machine.token(&mut self.kiosk).await;
+        self.machine.token(&mut self.other).await;
+    }
+
+    /// A member opens a session and says something; nobody closes it.
+    async fn begin(&self, kiosk: &Device, badge: &str, words: &str) -> String {
+        let session = text(&kiosk.caller.open(badge).await, "/session_id");
+        kiosk.caller.say(&session, &[words]).await;
+        session
+    }
+
+    async fn go_on(&self, session: &str, id: &str, words: &str) {
+        let event = json!({"event_type": "user_transcript", "transcript": words, "provider_event_id": id});
+        let path = format!("/api/v1/sessions/{session}/events");
+        let (status, answer) = self.kiosk.caller.post(&path, &event).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_clock_that_jumps_loses_nothing_and_leaves_nothing_waiting_for_days() {
     let Some(library) = library() else { return };
     if fetched("JARVIS_PG_DIR").is_none() {
         return;
     }
-    let mut program = Program::without_database();
-    let mut machine = Machine::of(&mut program, &library);
-    let port = PortOf::free();
-    let start = [
-        "up",
-        "--listen",
-        "127.0.0.1:0",
-        "--pg-port",
-        &port.number.to_string(),
-    ];
-    let server = Server::start(program.command(&start)).await;
-    let pool = port.admin_pool(&program);
-    gyms::gym(&program, "lyon").await;
-    for badge in ["BADGE_001", "BADGE_002", "BADGE_003"] {
-        gyms::member(&program, "lyon", badge, "Sophie", EVERYTHING).await;
-    }
-    let mut kiosk = gyms::kiosk(&program, &server, "lyon", "entree").await;
-    let mut other = gyms::kiosk(&program, &server, "lyon", "etage").await;
-    let before = kiosk.caller.converse("BADGE_001", &[GOAL]).await;
+    let (mut house, server) = House::open(Program::without_database(), &library).await;
+    let before = house.kiosk.caller.converse("BADGE_001", &[GOAL]).await;
     assert_eq!(before["state"], "processed", "{before}");
-    let spans = text(&kiosk.caller.open("BADGE_001").await, "/session_id");
-    kiosk.caller.say(&spans, &[KNEE]).await;
+    let spans = house.begin(&house.kiosk, "BADGE_001", KNEE).await;
 
-    // Two days ahead: the kiosk's token is too old, and its key gets it another one.
-    machine.set(2 * DAY);
-    let really: i64 = sqlx::query_scalar("select extract(epoch from clock_timestamp())::bigint")
-        .fetch_one(&pool)
-        .await
-        .unwrap();
+    // Two days ahead, in the middle of a conversation: the sweep takes it for forgotten. What is said on is taken.
+    house.jump(2 * DAY, "token_expired").await;
+    let shown = "select extract(epoch from clock_timestamp())::bigint";
+    let shown = count(&house.pool, shown).await;
     assert!(
-        really.unsigned_abs().abs_diff(machine.now()) < 60,
+        shown.unsigned_abs().abs_diff(house.machine.now()) < 60,
         "PostgreSQL lives by this clock"
     );
-    let (status, refused) = kiosk.caller.post("/api/v1/kiosks/heartbeat", &json!({})).await;
-    assert_eq!(
-        (status, text(&refused, "/code").as_str()),
-        (StatusCode::UNAUTHORIZED, "token_expired")
-    );
-    machine.token(&mut kiosk).await;
-    machine.token(&mut other).await;
-    // Closed as an orphan, or still open: what is said on is taken either way.
-    reaches(&pool, &spans, "processed").await;
-    kiosk
-        .caller
-        .post(
-            &format!("/api/v1/sessions/{spans}/events"),
-            &json!({"event_type": "user_transcript",
-            "transcript": GOAL, "provider_event_id": "after-the-jump"}),
-        )
-        .await;
-    kiosk.caller.close(&spans).await;
-    sqlx::raw_sql(BREAK).execute(&pool).await.unwrap();
-    let retried = text(&kiosk.caller.open("BADGE_002").await, "/session_id");
-    kiosk.caller.say(&retried, &[GOAL]).await;
-    kiosk.caller.close(&retried).await;
-    let orphan = text(&other.caller.open("BADGE_003").await, "/session_id");
-    other.caller.say(&orphan, &[KNEE]).await;
-    // Withdrawn while the clock was ahead, given again when it was right: the later answer counts.
-    consent(&program, "BADGE_003", "--refuse").await;
-    wait_for_a_failure(&pool).await;
+    reaches(&house.pool, &spans, "processed").await;
+    house.go_on(&spans, "after-the-jump", GOAL).await;
+    house.kiosk.caller.close(&spans).await;
+    // A job fails and waits, a session is left standing, a consent is withdrawn: all two days ahead.
+    sqlx::raw_sql(BREAK).execute(&house.pool).await.unwrap();
+    let retried = house.begin(&house.kiosk, "BADGE_002", GOAL).await;
+    house.kiosk.caller.close(&retried).await;
+    let orphan = house.begin(&house.other, "BADGE_003", KNEE).await;
+    consent(&house.program, "BADGE_003", "--refuse").await;
+    wait_for_a_failure(&house.pool).await;
 
-    machine.set(0);
-    sqlx::raw_sql(MEND).execute(&pool).await.unwrap();
-    consent(&program, "BADGE_003", "--grant").await;
-    let (status, _) = kiosk.caller.post("/api/v1/kiosks/heartbeat", &json!({})).await;
-    assert_eq!(status, StatusCode::UNAUTHORIZED, "a token from the future");
-    machine.token(&mut kiosk).await;
-    machine.token(&mut other).await;
+    // Right again: tokens from the future are refused, the job does not wait, the later answer counts.
+    house.jump(0, "unauthenticated").await;
+    sqlx::raw_sql(MEND).execute(&house.pool).await.unwrap();
+    consent(&house.program, "BADGE_003", "--grant").await;
     let right = Instant::now();
-    reaches(&pool, &retried, "processed").await;
+    reaches(&house.pool, &retried, "processed").await;
     let waited = right.elapsed();
 
     // Five hours behind, in the middle of a conversation.
-    let back = text(&kiosk.caller.open("BADGE_002").await, "/session_id");
-    kiosk.caller.say(&back, &["Bonjour"]).await;
-    machine.set(-5 * HOUR);
-    machine.token(&mut kiosk).await;
-    let later = json!({"event_type": "user_transcript", "transcript": KNEE, "provider_event_id": "later"});
-    let (status, answer) = kiosk
-        .caller
-        .post(&format!("/api/v1/sessions/{back}/events"), &later)
-        .await;
-    assert_eq!(status, StatusCode::OK, "{answer}");
-    kiosk.caller.close(&back).await;
-    reaches(&pool, &back, "processed").await;
+    let back = house.begin(&house.kiosk, "BADGE_002", "Bonjour").await;
+    house.jump(-5 * HOUR, "unauthenticated").await;
+    house.go_on(&back, "later", KNEE).await;
+    house.kiosk.caller.close(&back).await;
+    reaches(&house.pool, &back, "processed").await;
 
     // A quarter of an hour after the clock is right, who was left standing two days ahead is closed.
-    machine.set(0);
-    touched(&pool, &orphan).await;
-    machine.set(16 * 60);
-    reaches(&pool, &orphan, "processed").await;
+    house.machine.set(0);
+    touched(&house.pool, &orphan).await;
+    house.machine.set(16 * 60);
+    reaches(&house.pool, &orphan, "processed").await;
 
-    machine.set(0);
-    wait_until_nothing_is_left_to_do(&pool).await;
-    judge(&program, &pool).await;
+    house.machine.set(0);
+    wait_until_nothing_is_left_to_do(&house.pool).await;
+    judge(&house.program, &house.pool).await;
+    let jumps = json!(["+2d", "-2d", "-5h", "+5h", "+16min", "-16min"]);
     storm::report(
         "clock",
         &[
-            ("jumps", json!(["+2d", "-2d", "-5h", "+5h", "+16min", "-16min"])),
+            ("jumps", jumps),
             ("retry_after_the_jump_ms", json!(waited.as_millis())),
         ],
     );

@@ -1,5 +1,6 @@
 //! The disk of the database is full: said clearly, nothing acknowledged is lost, and all goes on once there is space.
 
+use crate::device::Caller;
 use crate::gyms::{self, EVERYTHING, GOAL};
 use crate::program::{Program, fetched, text};
 use crate::server::Server;
@@ -14,6 +15,7 @@ use rand::RngExt as _;
 use rand::rngs::StdRng;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use sqlx::PgPool;
 use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -105,6 +107,85 @@ fn folder_of(disk: &Path) -> String {
     disk.join("data").display().to_string()
 }
 
+/// A kiosk whose member says one thing after the other, and what it was promised.
+struct Talk {
+    kiosk: Caller,
+    session: String,
+    chance: StdRng,
+    acknowledged: BTreeSet<String>,
+    number: usize,
+}
+
+impl Talk {
+    /// Sends events until five requests in a row were refused; the codes.
+    async fn until_full(&mut self) -> Vec<String> {
+        let begun = Instant::now();
+        let mut refusals = Vec::new();
+        // Noise, which cannot be compressed, so that what room PostgreSQL has left is used up.
+        while refusals.len() < 5 {
+            self.number += 1;
+            let ids: Vec<String> = (0..20)
+                .map(|part| format!("filling-{}-{part}", self.number))
+                .collect();
+            let chance = &mut self.chance;
+            let batch: Vec<Value> = ids
+                .iter()
+                .map(|id| json!({"event_type": "tool_result", "tool_result": noise(chance), "provider_event_id": id}))
+                .collect();
+            match self.send(Value::Array(batch), ids).await {
+                Ok(()) => refusals.clear(),
+                Err(code) => refusals.push(code),
+            }
+            assert!(begun.elapsed() < PATIENCE, "the disk is never full");
+        }
+        refusals
+    }
+
+    /// Sends the same event until it is taken, as a kiosk does; for how long.
+    async fn until_taken(&mut self, words: &str) -> Duration {
+        let begun = Instant::now();
+        self.number += 1;
+        let id = format!("again-{}", self.number);
+        let event = json!({"event_type": "user_transcript", "transcript": words, "provider_event_id": id});
+        while self.send(event.clone(), vec![id.clone()]).await.is_err() {
+            assert!(begun.elapsed() < PATIENCE, "it does not come back");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        begun.elapsed()
+    }
+
+    /// Sends events; when they are refused, the code.
+    async fn send(&mut self, events: Value, ids: Vec<String>) -> Result<(), String> {
+        let path = format!("/api/v1/sessions/{}/events", self.session);
+        let (status, answer) = self.kiosk.post(&path, &events).await;
+        match status {
+            StatusCode::OK => {
+                self.acknowledged.extend(ids);
+                Ok(())
+            }
+            StatusCode::SERVICE_UNAVAILABLE => {
+                let code = text(&answer, "/code");
+                assert!(
+                    ["storage_full", "database_unavailable"].contains(&code.as_str()),
+                    "{answer}"
+                );
+                Err(code)
+            }
+            other => panic!("{other} {answer}"),
+        }
+    }
+
+    /// How many acknowledged events are not stored, and how many are stored twice.
+    async fn lost_and_doubled(&self, pool: &PgPool) -> (usize, usize) {
+        let sent = "select provider_event_id from public.conversation_events
+                     where provider_event_id ~ '^(filling|again)-'";
+        let stored: Vec<String> = sqlx::query_scalar(sent).fetch_all(pool).await.unwrap();
+        let once: BTreeSet<&String> = stored.iter().collect();
+        let lost = self.acknowledged.iter().filter(|id| !once.contains(id)).count();
+        (lost, stored.len() - once.len())
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_is_said_loses_nothing_and_is_survived() {
     if fetched("JARVIS_PG_DIR").is_none() {
@@ -116,108 +197,57 @@ async fn a_full_disk_is_said_loses_nothing_and_is_survived() {
     };
     program.set("JARVIS_DATA_DIR", &folder_of(&disk.0));
     let port = PortOf::free();
-    let start = [
-        "up",
-        "--listen",
-        "127.0.0.1:0",
-        "--pg-port",
-        &port.number.to_string(),
-    ];
-    let server = Server::start(program.command(&start)).await;
+    let number = port.number.to_string();
+    let server =
+        Server::start(program.command(&["up", "--listen", "127.0.0.1:0", "--pg-port", &number])).await;
     let pool = port.admin_pool_in(&disk.0.join("data"));
     gyms::gym(&program, "lyon").await;
     gyms::member(&program, "lyon", "BADGE_001", "Sophie", EVERYTHING).await;
     let kiosk = gyms::kiosk(&program, &server, "lyon", "entree").await.caller;
-    let session = text(&kiosk.open("BADGE_001").await, "/session_id");
-    kiosk.say(&session, &[GOAL]).await;
-    let events = format!("/api/v1/sessions/{session}/events");
-
-    let (seed, mut chance) = storm::chance();
-    let mut acknowledged = BTreeSet::new();
-    let mut number = 0;
+    let (seed, chance) = storm::chance();
+    let mut talk = Talk {
+        session: text(&kiosk.open("BADGE_001").await, "/session_id"),
+        kiosk,
+        chance,
+        acknowledged: BTreeSet::new(),
+        number: 0,
+    };
+    talk.until_taken(GOAL).await;
     for round in 0..storm::of(2, 8) {
         // Full to the last byte, a table cannot grow. With some space left tables can, and the write-ahead log cannot: then
         // PostgreSQL gives itself up, and cannot even recover before there is space.
         disk.fill(if round % 2 == 0 { 0 } else { 12 << 20 });
-        let mut refusals = Vec::new();
-        let begun = Instant::now();
-        // Noise, which cannot be compressed, so that what room PostgreSQL has left is used up.
-        while refusals.len() < 5 {
-            number += 1;
-            let ids: Vec<String> = (0..20).map(|part| format!("filling-{number}-{part}")).collect();
-            let batch: Vec<Value> = ids
-                .iter()
-                .map(|id| json!({"event_type": "tool_result", "tool_result": noise(&mut chance), "provider_event_id": id}))
-                .collect();
-            let (status, answer) = kiosk.post(&events, &Value::Array(batch)).await;
-            match status {
-                StatusCode::OK => acknowledged.extend(ids),
-                StatusCode::SERVICE_UNAVAILABLE => refusals.push(text(&answer, "/code")),
-                other => panic!("{other} {answer}"),
-            }
-            assert!(
-                begun.elapsed() < PATIENCE,
-                "round {round}: the disk is never full"
-            );
-        }
-        let known = ["storage_full", "database_unavailable"];
-        assert!(
-            refusals.iter().all(|code| known.contains(&code.as_str())),
-            "{refusals:?}"
-        );
-        assert!(
-            server.log.so_far().contains("storage_full")
-                || refusals.iter().any(|c| c == "database_unavailable")
-        );
+        let refusals = talk.until_full().await;
         disk.free();
-        let freed = Instant::now();
-        loop {
-            let event = json!({"event_type": "user_transcript", "transcript": "Encore là", "provider_event_id": format!("back-{round}")});
-            let (status, answer) = kiosk.post(&events, &event).await;
-            if status == StatusCode::OK {
-                acknowledged.insert(format!("back-{round}"));
-                break;
-            }
-            assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{answer}");
-            assert!(
-                freed.elapsed() < PATIENCE,
-                "it does not come back:\n{}",
-                server.log.so_far()
-            );
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+        let back = talk.until_taken("Encore là").await;
         println!(
-            "round {round}: {refusals:?}; back {:.1} s after there was space",
-            freed.elapsed().as_secs_f64()
+            "round {round}: {refusals:?}; back after {:.1} s",
+            back.as_secs_f64()
         );
     }
-    kiosk.close(&session).await;
+    talk.kiosk.close(&talk.session).await;
     let restarts = server.log.so_far().matches("PostgreSQL ended by itself").count();
     wait_until_nothing_is_left_to_do(&pool).await;
-    let stored: Vec<String> = sqlx::query_scalar("select provider_event_id from public.conversation_events")
-        .fetch_all(&pool)
-        .await
-        .unwrap();
-    let (rows, stored) = (stored.len(), stored.into_iter().collect::<BTreeSet<_>>());
-    let lost = acknowledged.difference(&stored).count();
-    assert_eq!((lost, rows), (0, stored.len()), "lost, doubled");
-    let processed = kiosk.processed(&session).await;
+    let (lost, doubled) = talk.lost_and_doubled(&pool).await;
+    assert_eq!((lost, doubled), (0, 0));
+    let processed = talk.kiosk.processed(&talk.session).await;
     assert_eq!(processed["state"], "processed", "{processed}");
-    let summaries = count(&pool, "select count(*) from public.conversation_summaries").await;
-    assert_eq!(summaries, 1);
+    assert_eq!(
+        count(&pool, "select count(*) from public.conversation_summaries").await,
+        1
+    );
     storm::report(
         "disk",
         &[
-            ("rounds", json!(storm::of(2, 8))),
-            ("acknowledged", json!(acknowledged.len())),
-            ("lost", json!(lost)),
-            ("doubled", json!(rows - stored.len())),
             ("seed", json!(seed)),
+            ("times_full", json!(storm::of(2, 8))),
             ("postgresql_panics", json!(panics(&disk.0.join("data")))),
             ("postgresql_started_again_by_us", json!(restarts)),
+            ("acknowledged", json!(talk.acknowledged.len())),
+            ("lost", json!(lost)),
+            ("doubled", json!(doubled)),
         ],
     );
-    drop(pool);
     let (status, log) = server.stop(Signal::SIGTERM).await;
     assert_eq!(status.code(), Some(0), "{}", log.so_far());
     assert_eq!(postmaster(&disk.0.join("data")), None);
