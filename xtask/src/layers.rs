@@ -12,6 +12,8 @@ use serde::Deserialize;
 enum Place {
     /// 0 is the binary at the top, 4 the words at the bottom.
     Floor(u8),
+    /// Watches the floors 0 to 3, which may use it, and knows none of them.
+    Observer,
     /// Used by tests alone; may itself use the means (3) and the words (4).
     Testkit,
     /// Drives the built program or the source tree; may use the testkit and nothing of the house.
@@ -27,6 +29,7 @@ const PLACES: &[(&str, Place)] = &[
     ("jarvis-jobs", Place::Floor(3)),
     ("jarvis-db", Place::Floor(3)),
     ("jarvis-core", Place::Floor(4)),
+    ("jarvis-observe", Place::Observer),
     ("jarvis-testkit", Place::Testkit),
     ("tests-e2e", Place::Outside),
     ("xtask", Place::Outside),
@@ -114,12 +117,17 @@ fn inner_edge(from: Place, to: Option<Place>, edge: &Dependency) -> Option<Strin
         (Place::Floor(above), Place::Floor(below)) if above < below => None,
         (Place::Floor(a), Place::Floor(b)) if a == b => Some(format!("sideways, both stand on floor {a}")),
         (Place::Floor(a), Place::Floor(b)) => Some(format!("up, from floor {a} to floor {b}")),
+        (Place::Floor(4), Place::Observer) => Some("the words are pure, nothing watches them".to_owned()),
+        (Place::Observer, _) => Some("what watches the house knows none of it".to_owned()),
         (Place::Floor(_), Place::Testkit) if for_tests || edge.optional => None,
         (Place::Floor(_), Place::Testkit) => Some("the testkit is for [dev-dependencies]".to_owned()),
-        (Place::Testkit, Place::Floor(3 | 4)) | (Place::Testkit | Place::Outside, Place::Testkit) => None,
+        (Place::Floor(_), Place::Observer)
+        | (Place::Testkit, Place::Floor(3 | 4))
+        | (Place::Testkit | Place::Outside, Place::Testkit) => None,
         (Place::Testkit, Place::Floor(floor)) => {
             Some(format!("the testkit uses floors 3 and 4, not {floor}"))
         }
+        (Place::Testkit, Place::Observer) => Some("the testkit uses floors 3 and 4 alone".to_owned()),
         (Place::Outside, _) => Some("it drives the house from outside, through the testkit".to_owned()),
         (_, Place::Outside) => Some("nothing depends on what drives the house from outside".to_owned()),
     }
@@ -202,6 +210,14 @@ mod tests {
         );
         assert_eq!(one("tests-e2e", "jarvis-db", Some("dev")).len(), 1);
         assert_eq!(one("jarvis", "xtask", None).len(), 1);
+    }
+
+    #[test]
+    fn what_watches_the_house_is_used_by_all_but_the_words_and_uses_nothing() {
+        assert_eq!(one("jarvis-jobs", "jarvis-observe", None), Vec::<String>::new());
+        assert_eq!(one("jarvis", "jarvis-observe", None), Vec::<String>::new());
+        assert_eq!(one("jarvis-core", "jarvis-observe", None).len(), 1);
+        assert_eq!(one("jarvis-observe", "jarvis-core", None).len(), 1);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Who calls. A handler declares in its signature who may: an argument of one of these types is the permission.
 
-use crate::edge::ActorSlot;
+use crate::edge::Notes;
 use crate::gym_share::Turn;
 use crate::problem::Problem;
 use crate::state::ApiState;
@@ -52,7 +52,10 @@ impl Caller {
     async fn of(parts: &Parts, state: &ApiState) -> Result<Self, Problem> {
         match identity(parts, state)? {
             Identity::Kiosk(identity) => {
-                note_actor(parts, Actor::Kiosk(identity.kiosk));
+                note(parts, |notes| {
+                    notes.actor(Actor::Kiosk(identity.kiosk));
+                    notes.gym(identity.gym);
+                });
                 let turn = state.shares.take(identity.gym)?;
                 let row = active_kiosk(state, &identity).await?;
                 Ok(Self::Kiosk(Box::new(Kiosk {
@@ -62,7 +65,7 @@ impl Caller {
                 })))
             }
             Identity::Person(user) => {
-                note_actor(parts, Actor::User(user));
+                note(parts, |notes| notes.actor(Actor::User(user)));
                 Ok(Self::Person(Person {
                     account: active_account(state, user).await?,
                 }))
@@ -117,9 +120,9 @@ impl FromRequestParts<ApiState> for Manager {
     }
 }
 
-fn note_actor(parts: &Parts, actor: Actor) {
-    if let Some(slot) = parts.extensions.get::<ActorSlot>() {
-        slot.set(actor);
+fn note(parts: &Parts, write: impl FnOnce(&Notes)) {
+    if let Some(notes) = parts.extensions.get::<Notes>() {
+        write(notes);
     }
 }
 
@@ -176,7 +179,9 @@ impl<S: Send + Sync> FromRequestParts<S> for SessionPath {
         let Path(text) = Path::<String>::from_request_parts(parts, state)
             .await
             .map_err(|_| not_found())?;
-        text.parse().map(Self).map_err(|_| not_found())
+        let id = text.parse().map_err(|_| not_found())?;
+        note(parts, |notes| notes.session(&id));
+        Ok(Self(id))
     }
 }
 

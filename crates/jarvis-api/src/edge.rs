@@ -1,15 +1,20 @@
 //! What every request passes on its way in and out: an id, a language, one log line, problems, headers.
 
 use crate::problem::{self, Problem};
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use jarvis_core::clock::SharedClock;
-use jarvis_core::{Actor, Language};
+use jarvis_core::{Actor, GymId, Language, SessionId};
+use jarvis_observe::METRICS;
+use jarvis_observe::cost::Bill;
+use jarvis_observe::log::millis;
+use jarvis_observe::metrics::Held;
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+use uuid::Uuid;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The longest request id that is taken over from the caller.
@@ -29,14 +34,33 @@ const SECURITY_HEADERS: [(HeaderName, HeaderValue); 5] = [
     ),
 ];
 
-/// Where the extractor that finds out who calls tells the log line.
+/// Where the extractors that find out who calls, and about what, tell the log line.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct ActorSlot(Arc<OnceLock<Actor>>);
+pub(crate) struct Notes(Arc<Noted>);
 
-impl ActorSlot {
+#[derive(Debug, Default)]
+struct Noted {
+    actor: OnceLock<Actor>,
+    gym: OnceLock<GymId>,
+    session: OnceLock<Uuid>,
+}
+
+impl Notes {
     /// Remembers who called; the first answer stays.
-    pub(crate) fn set(&self, actor: Actor) {
-        let _first_stays = self.0.set(actor);
+    pub(crate) fn actor(&self, actor: Actor) {
+        let _first_stays = self.0.actor.set(actor);
+    }
+
+    /// Remembers the gym of a kiosk. A person can have several.
+    pub(crate) fn gym(&self, gym: GymId) {
+        let _first_stays = self.0.gym.set(gym);
+    }
+
+    /// Remembers which session a path names, if its id is one of ours: another application's can be any text.
+    pub(crate) fn session(&self, id: &SessionId) {
+        if let Ok(id) = Uuid::parse_str(id.as_str()) {
+            let _first_stays = self.0.session.set(id);
+        }
     }
 }
 
@@ -46,18 +70,15 @@ pub(crate) struct MessageLanguage(pub(crate) Language);
 
 /// The outermost layer.
 pub(crate) async fn edge(State(clock): State<SharedClock>, mut request: Request, next: Next) -> Response {
-    let started = Instant::now();
     let id =
         request_id(request.headers()).unwrap_or_else(|| jarvis_core::ids::uuid_v7(clock.now()).to_string());
     let language = language_of(request.headers());
-    let actor = ActorSlot::default();
-    let method = request.method().clone();
-    // The template, never the path itself: a query may hold what a member said.
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    request.extensions_mut().insert(actor.clone());
+    let mut line = Line::of(&request, id.clone());
+    request.extensions_mut().insert(line.notes.clone());
     request.extensions_mut().insert(MessageLanguage(language));
 
-    let mut response = next.run(request).await;
+    let bill = line.bill.clone();
+    let mut response = bill.charge(next.run(request)).await;
     let problem = problem_of(&response);
     if let Some(problem) = &problem {
         response = render(problem, language, &id, response);
@@ -68,44 +89,129 @@ pub(crate) async fn edge(State(clock): State<SharedClock>, mut request: Request,
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
-
-    let line = Line {
-        method: &method,
-        route: route.as_ref().map_or("-", MatchedPath::as_str),
-        status: response.status().as_u16(),
-        ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
-        request_id: &id,
-        actor: actor.0.get().map(ToString::to_string).unwrap_or_default(),
-    };
-    log(&line, problem.as_ref());
+    line.answered(&response, problem);
     response
 }
 
-/// What the log says of a request.
-struct Line<'a> {
-    method: &'a Method,
-    route: &'a str,
+/// The status that stands in log and metrics for a caller who left before the answer.
+const CALLER_LEFT: u16 = 499;
+
+/// What the log says of a request. It is written when it is dropped, so that a request whose caller left, or which was
+/// cut off, has its line too.
+struct Line {
+    method: &'static str,
+    route: Option<MatchedPath>,
+    request_id: String,
+    started: Instant,
+    bytes_in: Option<u64>,
+    notes: Notes,
+    bill: Bill,
     status: u16,
-    ms: u64,
-    request_id: &'a str,
-    actor: String,
+    bytes_out: Option<u64>,
+    problem: Option<Problem>,
+    _in_flight: Held,
 }
 
-fn log(line: &Line<'_>, problem: Option<&Problem>) {
-    let Line {
-        method,
-        route,
-        status,
-        ms,
-        request_id,
-        actor,
-    } = line;
-    let code = problem.map(|p| p.code().as_str()).unwrap_or_default();
-    if *status >= 500 {
-        let cause = problem.and_then(Problem::cause).unwrap_or_default();
-        tracing::error!(%method, route, status, ms, request_id, actor, code, cause, "request failed");
-    } else {
-        tracing::info!(%method, route, status, ms, request_id, actor, code, "request");
+impl Line {
+    fn of(request: &Request, request_id: String) -> Self {
+        Self {
+            method: method_name(request.method()),
+            // The template, never the path itself: a path or a query may hold what a member said.
+            route: request.extensions().get::<MatchedPath>().cloned(),
+            request_id,
+            started: Instant::now(),
+            bytes_in: request.body().size_hint().exact(),
+            notes: Notes::default(),
+            bill: Bill::default(),
+            status: CALLER_LEFT,
+            bytes_out: None,
+            problem: None,
+            _in_flight: METRICS.http_in_flight.hold(&[]),
+        }
+    }
+
+    fn answered(&mut self, response: &Response, problem: Option<Problem>) {
+        self.status = response.status().as_u16();
+        self.bytes_out = response.body().size_hint().exact();
+        self.problem = problem;
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        let took = self.started.elapsed();
+        let route = self.route.as_ref().map_or("-", MatchedPath::as_str);
+        METRICS
+            .http_requests
+            .inc(&[self.method, route, status_class(self.status)]);
+        METRICS
+            .http_request_duration
+            .observe_as(&[self.method, route], took);
+        write_line(self, route, took);
+    }
+}
+
+fn write_line(line: &Line, route: &str, took: Duration) {
+    let noted = &line.notes.0;
+    let cost = line.bill.so_far();
+    let problem = line.problem.as_ref();
+    macro_rules! say {
+        ($level:ident, $message:literal $(, $more:tt)*) => {
+            tracing::$level!(
+                method = line.method,
+                route,
+                status = line.status,
+                code = problem.map(|p| p.code().as_str()),
+                duration_ms = millis(took),
+                db_ms = millis(cost.database),
+                queries = cost.statements,
+                pool_wait_ms = millis(cost.pool_wait),
+                request_id = line.request_id,
+                actor = noted.actor.get().map(tracing::field::display),
+                gym = noted.gym.get().map(tracing::field::display),
+                session = noted.session.get().map(tracing::field::display),
+                bytes_in = line.bytes_in,
+                bytes_out = line.bytes_out,
+                model_calls = (cost.model_calls > 0).then_some(cost.model_calls),
+                input_tokens = (cost.model_calls > 0).then_some(cost.input_tokens),
+                output_tokens = (cost.model_calls > 0).then_some(cost.output_tokens),
+                micro_usd = (cost.model_calls > 0).then_some(cost.micro_usd),
+                $($more,)*
+                $message
+            )
+        };
+    }
+    let cause = problem.and_then(Problem::cause);
+    match line.status {
+        CALLER_LEFT => say!(info, "the caller left"),
+        500.. => say!(error, "request failed", cause),
+        // Probes come every second; they are worth a line when they fail.
+        _ if matches!(route, "/healthz" | "/readyz") => say!(debug, "request"),
+        _ => say!(info, "request"),
+    }
+}
+
+/// A method is any word the caller likes; those of HTTP have names, others are `other`.
+fn method_name(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        "HEAD" => "HEAD",
+        "OPTIONS" => "OPTIONS",
+        _ => "other",
+    }
+}
+
+fn status_class(status: u16) -> &'static str {
+    match status {
+        CALLER_LEFT => "499",
+        500.. => "5xx",
+        400.. => "4xx",
+        300.. => "3xx",
+        _ => "2xx",
     }
 }
 

@@ -7,6 +7,7 @@ use axum::http::request::Parts;
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use jarvis_core::ErrorCode;
+use jarvis_observe::METRICS;
 use sha2::{Digest, Sha256};
 use std::convert::Infallible;
 use std::fmt;
@@ -38,10 +39,10 @@ impl fmt::Debug for Limits {
 impl Limits {
     pub(crate) fn new() -> Self {
         Self {
-            pairing: Limit::new(PAIRINGS_PER_ADDRESS),
-            assertion: Limit::new(ASSERTIONS_PER_ADDRESS),
-            sign_in_address: Limit::new(SIGN_INS_PER_ADDRESS),
-            sign_in_account: Limit::new(SIGN_INS_PER_ACCOUNT),
+            pairing: Limit::new("pairing", PAIRINGS_PER_ADDRESS),
+            assertion: Limit::new("assertion", ASSERTIONS_PER_ADDRESS),
+            sign_in_address: Limit::new("sign_in_address", SIGN_INS_PER_ADDRESS),
+            sign_in_account: Limit::new("sign_in_account", SIGN_INS_PER_ACCOUNT),
         }
     }
 
@@ -64,14 +65,17 @@ impl Limits {
 }
 
 struct Limit<K: Hash + Eq + Clone> {
+    /// Its name in the metrics.
+    name: &'static str,
     limiter: DefaultKeyedRateLimiter<K>,
     clock: DefaultClock,
 }
 
 impl<K: Hash + Eq + Clone> Limit<K> {
-    fn new(per_minute: NonZeroU32) -> Self {
+    fn new(name: &'static str, per_minute: NonZeroU32) -> Self {
         // Monotonic time: a jump of the machine's clock neither locks out nor lets in.
         Self {
+            name,
             limiter: RateLimiter::keyed(Quota::per_minute(per_minute)),
             clock: DefaultClock::default(),
         }
@@ -82,6 +86,7 @@ impl<K: Hash + Eq + Clone> Limit<K> {
             self.limiter.retain_recent();
         }
         self.limiter.check_key(key).map_err(|until| {
+            METRICS.http_limited.inc(&[self.name]);
             let wait = until.wait_time_from(self.clock.now());
             Problem::new(ErrorCode::RateLimited).retry_after(wait.as_secs() + 1)
         })

@@ -5,14 +5,12 @@ use crate::gym_share::{GymShares, REQUESTS_PER_MINUTE};
 use crate::limits::Limits;
 use crate::password::Verifier;
 use crate::proxies::TrustedProxies;
+use crate::readiness::{Pulse, Readiness};
 use crate::tokens::Tokens;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use jarvis_memory::Memory;
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex};
-
-/// A worker that was not seen for this long counts as absent.
-const WORKER_SILENCE: TimeDelta = TimeDelta::minutes(2);
+use std::sync::Arc;
 
 /// Everything the endpoints need. Cheap to clone; clones share limits and readiness.
 #[derive(Debug, Clone)]
@@ -23,6 +21,8 @@ pub struct ApiState {
     pub tokens: Tokens,
     /// What `/readyz` tells.
     pub readiness: Readiness,
+    /// The last look at the database.
+    pub pulse: Pulse,
     pub(crate) limits: Arc<Limits>,
     pub(crate) shares: Arc<GymShares>,
     pub(crate) used_assertions: Arc<UsedAssertions>,
@@ -37,6 +37,7 @@ impl ApiState {
             memory,
             tokens,
             readiness,
+            pulse: Pulse::default(),
             limits: Arc::new(Limits::new()),
             shares: Arc::new(GymShares::new(REQUESTS_PER_MINUTE)),
             used_assertions: Arc::new(UsedAssertions::default()),
@@ -61,44 +62,5 @@ impl ApiState {
 
     pub(crate) fn now(&self) -> DateTime<Utc> {
         self.memory.clock.now()
-    }
-}
-
-/// Signs of life that the process notes and `/readyz` tells. Clones share them.
-#[derive(Debug, Clone, Default)]
-pub struct Readiness {
-    worker: Arc<Mutex<Option<DateTime<Utc>>>>,
-}
-
-impl Readiness {
-    /// A process in which no worker was seen yet.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Notes that a worker of this process looked for jobs at `at`.
-    pub fn note_worker(&self, at: DateTime<Utc>) {
-        *self.worker.lock().expect("no holder of this lock can panic") = Some(at);
-    }
-
-    /// When a worker was last seen, if that is less than two minutes ago.
-    pub fn worker_seen(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let seen = *self.worker.lock().expect("no holder of this lock can panic");
-        seen.filter(|at| now - *at <= WORKER_SILENCE)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_silent_worker_is_forgotten_after_two_minutes() {
-        let readiness = Readiness::new();
-        let at = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
-        assert_eq!(readiness.worker_seen(at), None);
-        readiness.note_worker(at);
-        assert_eq!(readiness.worker_seen(at + TimeDelta::seconds(119)), Some(at));
-        assert_eq!(readiness.worker_seen(at + TimeDelta::seconds(121)), None);
     }
 }

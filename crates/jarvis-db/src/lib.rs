@@ -10,4 +10,4 @@ pub mod provision;
 pub mod queries;
 
 pub use error::DbError;
-pub use pool::{ConnectSettings, Db, ScopedTx};
+pub use pool::{ConnectSettings, Connections, Db, ScopedTx};

@@ -61,7 +61,7 @@ impl Outage {
 }
 
 /// Whether the database takes a new connection, or at least says that it has none left.
-async fn greets(pool: &PgPool) -> bool {
+pub(crate) async fn greets(pool: &PgPool) -> bool {
     let options = pool.connect_options();
     match tokio::time::timeout(GREETING, PgConnection::connect_with(&options)).await {
         Ok(Ok(connection)) => {

@@ -3,13 +3,14 @@
 use crate::error::DbError;
 use crate::outage::Outage;
 use jarvis_core::{GymId, Scope};
+use jarvis_observe::cost;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPool, PgPoolOptions};
 use sqlx::{Connection, PgConnection, Postgres, Transaction};
 use std::ops::{Deref, DerefMut};
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The oldest PostgreSQL that runs JARVIS, as `server_version_num` counts.
 pub const MIN_SERVER_VERSION: i32 = 150_000;
@@ -83,6 +84,8 @@ impl Db {
         let pool = PgPoolOptions::new()
             .max_connections(settings.max_connections.max(1))
             .acquire_timeout(settings.acquire_timeout)
+            // Heard by `jarvis_observe::statements`.
+            .acquire_time_level(log::LevelFilter::Debug)
             .connect_lazy_with(options);
         Ok(Self {
             pool,
@@ -103,7 +106,7 @@ impl Db {
     }
 
     async fn enter(&self, scope: &Scope) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
-        let mut tx = self.outage.begin(&self.pool).await?;
+        let mut tx = self.begin_counted().await?;
         sqlx::query(ENTER_SCOPE)
             .bind(scope.role())
             .bind(claims(scope))
@@ -113,6 +116,15 @@ impl Db {
             .bind(IDLE_IN_TRANSACTION.as_millis().to_string())
             .execute(&mut *tx)
             .await?;
+        Ok(tx)
+    }
+
+    /// `sqlx` tells of every statement but BEGIN: what of the time was no wait for a connection was that.
+    async fn begin_counted(&self) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+        let (started, waited) = (Instant::now(), cost::pool_wait_so_far());
+        let tx = self.outage.begin(&self.pool).await?;
+        let waited = cost::pool_wait_so_far().saturating_sub(waited);
+        cost::add_statement(started.elapsed().saturating_sub(waited));
         Ok(tx)
     }
 
@@ -134,10 +146,47 @@ impl Db {
         Ok(self.outage.ping(&self.pool).await?)
     }
 
+    /// Whether the schema still has every migration of this program: somebody can undo one while it runs.
+    ///
+    /// # Errors
+    /// [`DbError::Unfit`] when one is missing, else what the database says.
+    pub async fn check_schema(&self) -> Result<(), DbError> {
+        let mut tx = self.begin_counted().await?;
+        crate::migrations::check_current(&mut tx).await?;
+        Ok(tx.rollback().await?)
+    }
+
+    /// Whether the database greets a new connection, outside of the pool: tells one that is down from one that is busy.
+    pub async fn greets(&self) -> bool {
+        crate::outage::greets(&self.pool).await
+    }
+
+    /// How many connections there are now.
+    pub fn connections(&self) -> Connections {
+        let (open, idle) = (self.pool.size(), self.pool.num_idle());
+        let idle = u32::try_from(idle).unwrap_or(u32::MAX).min(open);
+        Connections {
+            busy: open - idle,
+            idle,
+            max: self.pool.options().get_max_connections(),
+        }
+    }
+
     /// Closes every connection once it is given back. Transactions that are open may finish.
     pub async fn close(&self) {
         self.pool.close().await;
     }
+}
+
+/// The connections of a pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Connections {
+    /// Lent to somebody.
+    pub busy: u32,
+    /// Waiting to be lent.
+    pub idle: u32,
+    /// The most there may be.
+    pub max: u32,
 }
 
 /// A transaction in one scope. Dropping it rolls back.

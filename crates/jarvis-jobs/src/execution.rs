@@ -4,6 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use jarvis_observe::METRICS;
+use jarvis_observe::cost::{Bill, Cost};
+use jarvis_observe::log::millis;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -45,13 +48,33 @@ pub(crate) async fn run<C: Connect>(
     deadline: watch::Receiver<Instant>,
 ) {
     let begun = Instant::now();
-    let outcome = watch_over(&around, &handler, &claimed, deadline).await;
-    let word = match outcome_end(&around, &handler, &claimed, outcome) {
-        Some((word, end)) if write_end(&around, &claimed, &owner, &end).await => word,
-        _ => "lease_lost",
+    let bill = Bill::default();
+    let (word, error) = bill
+        .charge(async {
+            let outcome = watch_over(&around, &handler, &claimed, deadline, &bill).await;
+            let error = error_code(&outcome);
+            let word = match outcome_end(&around, &handler, &claimed, outcome) {
+                Some((word, end)) if write_end(&around, &claimed, &owner, &end).await => word,
+                _ => "lease_lost",
+            };
+            (word, error)
+        })
+        .await;
+    finished(&claimed, begun.elapsed(), &bill.so_far(), word, &error);
+}
+
+/// The stable code that a reason begins with; the rest stays in the table.
+fn error_code(outcome: &Outcome) -> String {
+    let Outcome::Error(JobError::Retry { reason, .. } | JobError::Fail { reason }) = outcome else {
+        return String::new();
     };
-    let ms = begun.elapsed().as_millis();
-    log_finished(&claimed, u64::try_from(ms).unwrap_or(u64::MAX), word);
+    let code = reason.split(':').next().unwrap_or_default();
+    let stable = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    if (1..=64).contains(&code.len()) && code.chars().all(stable) {
+        code.to_owned()
+    } else {
+        "other".to_owned()
+    }
 }
 
 /// Runs the handler until it ends, or time, lease or runner end first. The handler has stopped on return.
@@ -60,6 +83,7 @@ async fn watch_over<C>(
     handler: &Handler,
     claimed: &Claimed,
     mut deadline: watch::Receiver<Instant>,
+    bill: &Bill,
 ) -> Outcome {
     let ctx = JobContext {
         id: claimed.id,
@@ -68,7 +92,8 @@ async fn watch_over<C>(
         attempt: claimed.attempt,
         max_attempts: claimed.max_attempts,
     };
-    let mut work = AbortOnDropHandle::new(tokio::spawn(handler.call(ctx, claimed.args.clone())));
+    let (bill, call) = (bill.clone(), handler.call(ctx, claimed.args.clone()));
+    let mut work = AbortOnDropHandle::new(tokio::spawn(async move { bill.charge(call).await }));
     let stopped = tokio::select! {
         biased;
         ended = &mut work => return ended_by_itself(ended),
@@ -173,8 +198,8 @@ async fn write_end<C: Connect>(around: &Surroundings<C>, claimed: &Claimed, owne
     }
 }
 
-/// The one line per try. The reason stays in the table.
-fn log_finished(claimed: &Claimed, ms: u64, outcome: &'static str) {
+/// The one line per try, and its metrics. The reason stays in the table.
+fn finished(claimed: &Claimed, took: Duration, cost: &Cost, outcome: &'static str, error: &str) {
     let Claimed {
         id,
         kind,
@@ -182,12 +207,38 @@ fn log_finished(claimed: &Claimed, ms: u64, outcome: &'static str) {
         attempt,
         ..
     } = claimed;
-    let gym = gym_id.map(tracing::field::display);
+    // Two clocks, or one that was set back, can make a job begin before it was due.
+    let waited = (claimed.attempted_at - claimed.run_at)
+        .to_std()
+        .unwrap_or_default();
+    METRICS.jobs_finished.inc(&[kind, outcome]);
+    METRICS.job_duration.observe_as(&[kind], took);
+    METRICS.job_wait.observe_as(&[kind], waited);
+    macro_rules! say {
+        ($level:ident) => {
+            tracing::$level!(
+                job = id,
+                kind,
+                gym = gym_id.map(tracing::field::display),
+                attempt,
+                outcome,
+                error,
+                waited_ms = millis(waited),
+                duration_ms = millis(took),
+                db_ms = millis(cost.database),
+                queries = cost.statements,
+                pool_wait_ms = millis(cost.pool_wait),
+                model_calls = cost.model_calls,
+                input_tokens = cost.input_tokens,
+                output_tokens = cost.output_tokens,
+                micro_usd = cost.micro_usd,
+                "job finished"
+            )
+        };
+    }
     match outcome {
-        "completed" | "handed_back" => {
-            tracing::info!(job = id, kind, gym, attempt, ms, outcome, "job finished");
-        }
-        "failed" | "exhausted" => tracing::error!(job = id, kind, gym, attempt, ms, outcome, "job finished"),
-        _ => tracing::warn!(job = id, kind, gym, attempt, ms, outcome, "job finished"),
+        "completed" | "handed_back" => say!(info),
+        "failed" | "exhausted" => say!(error),
+        _ => say!(warn),
     }
 }

@@ -146,6 +146,28 @@ pub struct Count {
     pub oldest_run_at: DateTime<Utc>,
 }
 
+/// Jobs of one kind in one state that are not over, or dead.
+#[derive(Debug, Clone, PartialEq, Serialize, sqlx::FromRow)]
+pub struct Backlog {
+    /// Kind.
+    pub kind: String,
+    /// State: `available`, `retryable`, `running` or `discarded`.
+    #[sqlx(try_from = "String")]
+    pub state: JobState,
+    /// How many.
+    pub jobs: i64,
+    /// For how long the oldest of them has been due, in seconds; 0 when none is, and for those that do not wait.
+    pub overdue_seconds: f64,
+}
+
+/// What waits, runs, or gave up. Cheap whatever the number of finished jobs: for probes and metrics.
+///
+/// # Errors
+/// The database.
+pub async fn backlog(conn: &mut PgConnection, now: DateTime<Utc>) -> Result<Vec<Backlog>, sqlx::Error> {
+    sqlx::query_as(sql::BACKLOG).bind(now).fetch_all(conn).await
+}
+
 /// A page of at most `limit` jobs, newest first.
 ///
 /// # Errors

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use jarvis_observe::METRICS;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
@@ -84,6 +85,7 @@ pub(crate) async fn keep<C: Connect>(
         match timeout(beat, lease::take_back_expired(&*connect, clock())).await {
             Ok(Ok(0)) => {}
             Ok(Ok(jobs)) => {
+                METRICS.jobs_taken_back.add(&[], jobs as u64);
                 tracing::warn!(jobs, "took back jobs whose lease ran out");
                 wake.notify_one();
             }

@@ -22,6 +22,8 @@ pub(crate) struct Claimed {
     pub(crate) args: serde_json::Value,
     pub(crate) attempt: i16,
     pub(crate) max_attempts: i16,
+    pub(crate) run_at: DateTime<Utc>,
+    pub(crate) attempted_at: DateTime<Utc>,
 }
 
 /// What to claim.

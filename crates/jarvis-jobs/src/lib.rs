@@ -16,7 +16,8 @@ pub use connect::{Chance, Clock, Connect};
 pub use enqueue::{CHANNEL, Enqueued, enqueue};
 pub use handler::JobContext;
 pub use inspect::{
-    Count, Filter, JobRecord, JobState, UnknownState, cancel, counts, find, list, prune, retry, retry_dead,
+    Backlog, Count, Filter, JobRecord, JobState, UnknownState, backlog, cancel, counts, find, list, prune,
+    retry, retry_dead,
 };
 pub use job::{Backoff, Job, JobError, JobId, NewJob};
 pub use runner::{Runner, RunnerBuilder};

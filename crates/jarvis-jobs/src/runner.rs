@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jarvis_observe::METRICS;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
@@ -117,6 +118,9 @@ impl<C: Connect> RunnerBuilder<C> {
 
     /// The runner, not yet running.
     pub fn build(self) -> Runner<C> {
+        for kind in self.handlers.keys() {
+            METRICS.show_job(kind);
+        }
         Runner {
             kinds: self.handlers.keys().copied().collect(),
             // Two runners of one name must never share an owner, or each would take the other's jobs for its own.

@@ -73,7 +73,7 @@ update jarvis.jobs j
    set state = 'running', attempt = j.attempt + 1, attempted_at = $3, leased_by = $5,
        lease_until = clock_timestamp() + make_interval(secs => $4)
   from picked where j.id = picked.id
-returning j.id, j.kind, j.gym_id, j.args, j.attempt, j.max_attempts";
+returning j.id, j.kind, j.gym_id, j.args, j.attempt, j.max_attempts, j.run_at, j.attempted_at";
 
 /// Prolongs the leases ($1 ids, $2 owners, pairwise) that are still held.
 pub(crate) const RENEW: &str = "
@@ -150,6 +150,20 @@ select id, kind, unique_key, gym_id, args, state, priority, attempt, max_attempt
 pub(crate) const COUNTS: &str = "
 select kind, state, count(*) as jobs, min(run_at) as oldest_run_at
   from jarvis.jobs group by kind, state order by kind, state";
+
+/// Number of jobs that are not over, and of dead letters, by kind and state, and for how long the oldest of those that
+/// wait is overdue at $1. Each branch has a partial index of its own; finished jobs are not looked at.
+pub(crate) const BACKLOG: &str = "
+with unfinished as (
+  select kind, state, run_at from jarvis.jobs where state in ('available', 'retryable')
+  union all
+  select kind, state, null from jarvis.jobs where state = 'running'
+  union all
+  select kind, state, null from jarvis.jobs where state = 'discarded'
+)
+select kind, state, count(*) as jobs,
+       coalesce(greatest(extract(epoch from $1 - min(run_at)), 0), 0)::float8 as overdue_seconds
+  from unfinished group by kind, state order by kind, state";
 
 /// Makes one job due now, by whatever clock. A finished one starts again from its first try, unless its like waits already.
 pub(crate) const RETRY_ONE: &str = "

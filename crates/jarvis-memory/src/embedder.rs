@@ -3,8 +3,12 @@
 use crate::MemoryError;
 use jarvis_core::embedding::DIMENSIONS;
 use jarvis_embed::{Kind, LocalEmbedder, LocalModel};
+use jarvis_observe::METRICS;
+use jarvis_observe::cost::ModelUse;
+use jarvis_observe::metrics::Held;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// The source of embeddings. There is no pretended one: without weights and provider, recall is by words.
 #[derive(Clone)]
@@ -72,6 +76,7 @@ impl Embedder {
                 let Some(model) = LocalModel::named(model) else {
                     return Ok(None);
                 };
+                let _timed = Timed::new("local");
                 let local = Arc::clone(local);
                 tokio::task::spawn_blocking(move || local.embed(model, kind, &text))
                     .await
@@ -79,12 +84,57 @@ impl Embedder {
             }
             Self::Provider { model: own, .. } if own != model => Ok(None),
             Self::Provider { client, .. } => {
+                let _timed = Timed::new("provider");
                 let inputs = [text];
-                let reply = client.embed(&inputs).await.map_err(MemoryError::Embedding)?;
+                let reply = client.embed(&inputs).await;
+                note_call(&reply);
+                let reply = reply.map_err(MemoryError::Embedding)?;
                 let vector = reply.vectors.into_iter().next();
                 Ok(vector.map(padded))
             }
         }
+    }
+}
+
+/// Counts the call of a provider, with what it used.
+fn note_call(reply: &Result<jarvis_llm::EmbedReply, jarvis_llm::LlmError>) {
+    let (outcome, usage) = match reply {
+        Ok(reply) => ("ok", reply.usage),
+        Err(error) => (
+            error.kind.code(),
+            error.usage.as_deref().copied().unwrap_or_default(),
+        ),
+    };
+    let used = ModelUse {
+        input_tokens: usage.input_tokens,
+        output_tokens: usage.output_tokens,
+        micro_usd: 0,
+    };
+    jarvis_observe::provider::note_call("embedding", outcome, used);
+}
+
+/// One text being embedded: counted while it lasts, its duration at the end.
+struct Timed {
+    source: &'static str,
+    started: Instant,
+    _in_flight: Held,
+}
+
+impl Timed {
+    fn new(source: &'static str) -> Self {
+        Self {
+            source,
+            started: Instant::now(),
+            _in_flight: METRICS.embeddings_in_flight.hold(&[source]),
+        }
+    }
+}
+
+impl Drop for Timed {
+    fn drop(&mut self) {
+        METRICS
+            .embedding_duration
+            .observe_as(&[self.source], self.started.elapsed());
     }
 }
 

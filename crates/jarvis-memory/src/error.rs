@@ -68,6 +68,11 @@ impl MemoryError {
         text
     }
 
+    /// The chain behind its stable code, which the queue's log line repeats.
+    pub fn coded_chain(&self) -> String {
+        format!("{}: {}", self.code().as_str(), self.chain())
+    }
+
     /// What it is about, for the caller.
     pub fn detail(&self) -> Option<&str> {
         match self {

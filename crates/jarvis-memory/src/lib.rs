@@ -5,6 +5,7 @@ pub mod embedder;
 pub mod error;
 pub mod extract;
 pub mod jobs;
+mod measure;
 pub mod orphans;
 pub mod process;
 pub mod recall;

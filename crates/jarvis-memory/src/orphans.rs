@@ -32,7 +32,7 @@ pub async fn run(memory: &Memory, _job: SweepOrphans) -> Result<(), JobError> {
     sweep(memory)
         .await
         .map(drop)
-        .map_err(|error| JobError::retry(error.chain()))
+        .map_err(|error| JobError::retry(error.coded_chain()))
 }
 
 /// Closes orphans of all gyms and enqueues their processing, and that of sessions that wait without a job. A job

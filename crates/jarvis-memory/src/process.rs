@@ -2,6 +2,7 @@
 
 use crate::extract::{self, ExtractionInput, Speaker, Turn, mask_health, passes_evidence_gate};
 use crate::jobs::ProcessSession;
+use crate::measure::{self, Facts};
 use crate::{Memory, MemoryError, sentiment, summary};
 use chrono::{DateTime, Utc};
 use jarvis_core::embedding::UNKNOWN_MODEL;
@@ -45,7 +46,7 @@ pub mod note {
 /// Try again; the reason names tables, constraints and codes, never what was said.
 pub async fn run(memory: &Memory, job: ProcessSession) -> Result<(), JobError> {
     let done = process_session(memory, job.gym, &job.session).await;
-    done.map_err(|error| JobError::retry(error.chain()))
+    done.map_err(|error| JobError::retry(error.coded_chain()))
 }
 
 /// Makes the memory of a session. Safe to run any number of times: a session that is not waiting is left alone,
@@ -85,7 +86,11 @@ async fn note_failure(
     let mut tx = memory.db.begin(scope).await?;
     let gym = tx.gym().ok_or(MemoryError::Bug("processing works for one gym"))?;
     session::note_failure(&mut tx, gym, id, error, attempts, give_up).await?;
-    Ok(tx.commit().await?)
+    tx.commit().await?;
+    if give_up.is_some() {
+        measure::gave_up();
+    }
+    Ok(())
 }
 
 async fn try_process(memory: &Memory, gym: GymId, scope: &Scope, id: &SessionId) -> Result<(), MemoryError> {
@@ -324,12 +329,14 @@ async fn store(
         return Err(MemoryError::Changed);
     }
     let mut notes: Vec<String> = material.notes.iter().map(|&n| n.to_owned()).collect();
+    let mut facts = Facts::default();
     let (state, reason, rejected) = match plan {
         Plan::Nothing(reason) => {
             jarvis_db::queries::summary::erase_ours(&mut tx, gym, id).await?;
             (SessionState::Empty, Some(reason), 0)
         }
         Plan::Remember(digest) => {
+            (facts.read, facts.without_evidence) = (digest.drafts.len(), digest.rejected);
             let rejected = write_digest(&mut tx, material, *digest, &mut notes, now).await?;
             (SessionState::Processed, None, rejected)
         }
@@ -348,6 +355,8 @@ async fn store(
     };
     session::finish(&mut tx, gym, id, &outcome).await?;
     tx.commit().await?;
+    facts.rejected = rejected;
+    measure::processed(state, material.session.ended_at, now, facts);
     Ok(())
 }
 

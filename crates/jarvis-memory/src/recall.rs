@@ -5,6 +5,8 @@ use crate::{Memory, MemoryError};
 use jarvis_core::{ConsentSet, ErrorCode, Language, MemberId, Purpose, Scope, SessionId, SessionState};
 use jarvis_db::queries::summary::{self, Match};
 use jarvis_db::queries::{consent, gym, member, session};
+use jarvis_observe::METRICS;
+use std::time::Instant;
 
 /// Questions longer than this are refused, in characters.
 pub const MAX_QUERY_CHARS: usize = 2_000;
@@ -40,6 +42,14 @@ impl RecallMethod {
     fn of(vector: bool) -> Self {
         if vector { Self::Embedding } else { Self::FullText }
     }
+
+    /// The word on the wire and in the metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Embedding => "embedding",
+            Self::FullText => "full_text",
+        }
+    }
 }
 
 /// Ranked memories of one member.
@@ -53,6 +63,20 @@ pub struct Recalled {
 
 /// The memories of a member nearest to a question, as far as `scope` may see them.
 pub async fn recall(
+    memory: &Memory,
+    scope: Scope,
+    member: MemberId,
+    query: &RecallQuery,
+) -> Result<Recalled, MemoryError> {
+    let started = Instant::now();
+    let recalled = find(memory, scope, member, query).await?;
+    METRICS
+        .recall_duration
+        .observe_as(&[recalled.method.as_str()], started.elapsed());
+    Ok(recalled)
+}
+
+async fn find(
     memory: &Memory,
     scope: Scope,
     member: MemberId,

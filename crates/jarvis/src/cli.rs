@@ -5,6 +5,7 @@ use crate::failure::{self, Done};
 use crate::global::Global;
 use crate::output::Output;
 use clap::{Parser, Subcommand};
+use jarvis_observe::log;
 
 /// The memory of a gym's voice assistant: badge, conversation, memory, next visit.
 #[derive(Debug, Parser)]
@@ -73,9 +74,20 @@ pub enum Command {
     Doctor(commands::doctor::Arguments),
 }
 
+impl Cli {
+    /// How this command logs.
+    pub fn log_settings(&self) -> log::Settings {
+        log::Settings {
+            filter: self.global.log.clone(),
+            format: self.global.log_format,
+            serves: self.command.serves(),
+        }
+    }
+}
+
 impl Command {
     /// Whether the command is a server whose log somebody reads. The demo is not: it tells a story.
-    pub fn serves(&self) -> bool {
+    fn serves(&self) -> bool {
         matches!(self, Self::Up(_) | Self::Serve(_) | Self::Worker(_))
     }
 

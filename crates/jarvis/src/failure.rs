@@ -116,12 +116,3 @@ fn hint_of(error: &anyhow::Error) -> Option<String> {
             .and_then(|e| e.hint().map(str::to_owned))
     })
 }
-
-/// A panic's message may quote the text that it stumbled over, and what a member said never reaches a log: only the
-/// place in the code is told.
-pub fn keep_panics_quiet() {
-    std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        tracing::error!(place, "a defect of ours: the program panicked");
-    }));
-}

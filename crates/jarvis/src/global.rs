@@ -1,6 +1,7 @@
 //! What every command understands.
 
 use clap::Args;
+use jarvis_observe::log::Format;
 use secrecy::SecretString;
 use std::path::PathBuf;
 
@@ -34,4 +35,7 @@ pub struct Global {
     /// What to log, such as `info` or `jarvis=debug,warn`
     #[arg(long, global = true, env = "JARVIS_LOG", value_name = "FILTER")]
     pub log: Option<String>,
+    /// The form of log lines, json or text [default: text at a terminal and for commands that end, json for a server's log]
+    #[arg(long, global = true, env = "JARVIS_LOG_FORMAT", value_name = "FORMAT")]
+    pub log_format: Option<Format>,
 }

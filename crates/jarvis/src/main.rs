@@ -12,6 +12,7 @@ mod output;
 mod private_file;
 mod serving;
 mod signing;
+mod watching;
 mod wiring;
 
 use clap::Parser;
@@ -20,9 +21,11 @@ use std::process::ExitCode;
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = cli::Cli::parse();
-    output::init_tracing(cli.global.log.as_deref(), cli.command.serves());
-    failure::keep_panics_quiet();
     let output = output::Output::new(cli.global.json);
+    if let Err(error) = jarvis_observe::log::init(&cli.log_settings()) {
+        return failure::report(output, &failure::WrongUse(error.to_string()).into());
+    }
+    jarvis_observe::log::keep_panics_quiet();
     match cli::run(cli, output).await {
         Ok(code) => code.into(),
         Err(error) => failure::report(output, &error),

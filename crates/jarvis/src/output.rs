@@ -3,9 +3,7 @@
 use comfy_table::{ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
-use std::io::IsTerminal as _;
 use std::time::Duration;
-use tracing_subscriber::EnvFilter;
 
 /// Where a command's words go.
 #[derive(Debug, Clone, Copy)]
@@ -95,20 +93,4 @@ pub fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [
     } else {
         table.trim_fmt()
     }
-}
-
-/// Logs go to standard error. `filter` is in the form of `RUST_LOG`. What serves logs every request and job; other
-/// commands are quiet, so that their talk can be read.
-pub fn init_tracing(filter: Option<&str>, serves: bool) {
-    let default = if serves {
-        "warn,jarvis=info,jarvis_api=info,jarvis_jobs=info,jarvis_memory=info"
-    } else {
-        "warn"
-    };
-    let filter = EnvFilter::new(filter.unwrap_or(default));
-    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let logs = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    logs.with_target(false).with_ansi(colour).init();
 }

@@ -3,6 +3,7 @@
 use crate::failure::WithHint;
 use crate::listening::{self, Connections};
 use crate::output::{Output, talk};
+use crate::watching::{Bound, Watching};
 use crate::{connection, signing, wiring};
 use anyhow::{anyhow, bail};
 use jarvis_api::{ApiState, Readiness, Tokens};
@@ -19,6 +20,9 @@ use tokio_util::sync::CancellationToken;
 /// Requests that run when the server is told to stop get this long.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// A disk with less than this is nearly full.
+const LOW_DISK_BYTES: u64 = 1 << 30;
+
 /// How to serve.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -34,6 +38,12 @@ pub struct Settings {
     pub work: bool,
     /// For how long the database is waited for.
     pub database_patience: Duration,
+    /// How it can be watched.
+    pub watching: Watching,
+    /// How long it goes on serving, not ready, after it was told to stop.
+    pub drain: Duration,
+    /// The folder whose disk must not fill up, when PostgreSQL is ours.
+    pub disk: Option<PathBuf>,
 }
 
 /// A server that runs.
@@ -44,6 +54,9 @@ pub struct Serving {
     pub memory: Memory,
     /// What signs its tokens.
     pub tokens: Tokens,
+    metrics_url: Option<String>,
+    readiness: Readiness,
+    drain: Duration,
     stop: CancellationToken,
     /// The server and its worker. Neither ends before it is told to.
     parts: JoinSet<anyhow::Result<()>>,
@@ -54,11 +67,15 @@ pub async fn start(settings: &Settings) -> anyhow::Result<Serving> {
     let db = connection::db_when_up(&settings.url, settings.database_patience).await?;
     // Only now: who calls while there is nothing to answer with is refused, and does not hang.
     let listener = bind(settings.listen).await?;
+    let watching = settings.watching.bind().await?;
     let address = listener.local_addr()?;
     let memory = wiring::memory(db).await;
     let tokens = signing::load_or_create(&settings.signing_key)?;
     let stop = CancellationToken::new();
     let readiness = Readiness::new();
+    if let Some(folder) = &settings.disk {
+        readiness.watch_disk(folder.clone(), LOW_DISK_BYTES);
+    }
     let mut parts = JoinSet::new();
     if settings.work {
         let work = wiring::runner(&memory, &readiness)?.run(stop.clone());
@@ -66,12 +83,23 @@ pub async fn start(settings: &Settings) -> anyhow::Result<Serving> {
             work.await;
             Ok(())
         });
+    } else {
+        readiness.note_works_elsewhere();
     }
     let state = ApiState::new(memory.clone(), tokens.clone(), readiness.clone())
         .behind(settings.connections.trusted_proxies.clone())
         .allowing(wiring::requests_per_gym()?);
     let most = listening::room_for(settings.connections.max_connections.get());
     let busy = jarvis_api::busy(memory.clock.clone());
+    let metrics_url = watching.as_ref().map(Bound::url);
+    if let Some(bound) = watching {
+        parts.spawn(bound.serve(
+            memory.clone(),
+            readiness.clone(),
+            state.pulse.clone(),
+            stop.clone(),
+        ));
+    }
     let told = stop.clone();
     parts.spawn(async move {
         let http = listening::serve(listener, jarvis_api::router(state), busy, most, told.clone());
@@ -85,6 +113,9 @@ pub async fn start(settings: &Settings) -> anyhow::Result<Serving> {
         address,
         memory,
         tokens,
+        metrics_url,
+        readiness,
+        drain: settings.drain,
         stop,
         parts,
     })
@@ -107,11 +138,15 @@ impl Serving {
     pub fn announce(&self, out: Output) -> anyhow::Result<()> {
         let url = format!("http://{}", self.address);
         if out.is_json() {
-            return out.data(&serde_json::json!({"url": url}), |_| String::new());
+            let told = serde_json::json!({"url": url, "metrics_url": self.metrics_url});
+            return out.data(&told, |_| String::new());
         }
         talk(&format!(
             "JARVIS serves {url}  (API: {url}/api/docs, stop: Ctrl-C)"
         ));
+        if let Some(metrics) = &self.metrics_url {
+            talk(&format!("metrics: {metrics}"));
+        }
         Ok(())
     }
 
@@ -119,7 +154,7 @@ impl Serving {
     /// takes the other one along, and is an error.
     pub async fn until_stopped(mut self) -> anyhow::Result<()> {
         let ended = tokio::select! {
-            signal = stop_signal() => { signal?; None }
+            signal = stop_signal() => { signal?; self.drain().await; None }
             ended = self.parts.join_next() => ended,
         };
         let stopped = self.stop().await;
@@ -128,6 +163,18 @@ impl Serving {
             bail!("the server or its worker ended by itself");
         }
         stopped
+    }
+
+    /// Says at `/readyz` that requests belong elsewhere, and goes on answering those that come until a proxy has seen it.
+    async fn drain(&self) {
+        self.readiness.note_stopping();
+        if !self.drain.is_zero() {
+            tracing::info!(
+                drain_seconds = self.drain.as_secs(),
+                "told to stop; not ready, still serving"
+            );
+            tokio::time::sleep(self.drain).await;
+        }
     }
 
     /// Finishes or hands back what runs, then closes the connections.

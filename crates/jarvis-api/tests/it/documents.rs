@@ -1,8 +1,8 @@
 //! The probes, the documents, and what every answer has in common.
 
 use crate::world::{World, answer};
-use jarvis_core::{Clock, Language};
-use reqwest::{Method, StatusCode};
+use jarvis_core::Language;
+use reqwest::Method;
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -36,48 +36,6 @@ fn the_committed_pages_about_limits_are_current() {
             "docs/{name} is not current; write it with JARVIS_UPDATE=1 cargo nextest run -p jarvis-api documents"
         );
     }
-}
-
-#[tokio::test]
-async fn the_probes_tell_how_the_process_is() {
-    let world = World::new().await;
-    assert_eq!(
-        answer(world.request(Method::GET, "/healthz")).await.body["status"],
-        "ok"
-    );
-    let degraded = answer(world.request(Method::GET, "/readyz")).await;
-    assert_eq!(
-        (degraded.status, &degraded.body["status"]),
-        (StatusCode::OK, &json!("degraded"))
-    );
-    assert_eq!(degraded.body["database"]["status"], "ready");
-    assert_eq!(degraded.body["embedding"]["cause"], "tests run without weights");
-    assert_eq!(degraded.body["worker"]["status"], "degraded");
-    world.readiness.note_worker(world.clock.now());
-    let seen = answer(world.request(Method::GET, "/readyz")).await;
-    assert_eq!(seen.body["worker"]["status"], "ready");
-}
-
-#[tokio::test]
-async fn a_dead_database_is_told_and_no_request_hangs() {
-    let world = World::new().await;
-    world.memory.db.close().await;
-    let down = answer(world.request(Method::GET, "/readyz")).await;
-    assert_eq!(
-        (down.status, &down.body["status"]),
-        (StatusCode::SERVICE_UNAVAILABLE, &json!("down"))
-    );
-    assert!(down.body["database"]["cause"].is_string());
-    assert_eq!(
-        answer(world.request(Method::GET, "/healthz")).await.status,
-        StatusCode::OK
-    );
-    let open = world
-        .by_kiosk(Method::POST, "/api/v1/sessions")
-        .json(&json!({"badge_id": "BADGE_001"}));
-    let refused = answer(open).await;
-    refused.is_problem(503, "database_unavailable");
-    assert!(refused.headers.contains_key("retry-after"));
 }
 
 #[tokio::test]

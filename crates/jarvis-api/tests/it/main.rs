@@ -10,6 +10,7 @@ mod input;
 mod kiosks;
 mod logs;
 mod people;
+mod probes;
 mod reading;
 mod sessions;
 mod sweep;

@@ -9,6 +9,7 @@ pub mod gym;
 pub mod invariant;
 pub mod kiosk;
 pub mod member;
+pub mod pulse;
 pub mod session;
 pub mod summary;
 

@@ -2,7 +2,7 @@
 
 use super::{KioskIdentity, close};
 use crate::context::{self, Context};
-use crate::{Memory, MemoryError};
+use crate::{Memory, MemoryError, measure};
 use jarvis_core::{Channel, ConsentSet, EndReason, ErrorCode, Language, Purpose, SessionId};
 use jarvis_db::DbError;
 use jarvis_db::queries::{consent, member, session};
@@ -51,7 +51,11 @@ pub async fn open(memory: &Memory, kiosk: &KioskIdentity, ask: &OpenSession) -> 
     for _ in 0..LOOKS {
         match try_open(memory, kiosk, ask, &badge).await {
             Err(MemoryError::Db(DbError::Conflict { .. } | DbError::Contended)) => {}
-            opened => return opened,
+            Ok(opened) => {
+                measure::opened(ask.channel);
+                return Ok(opened);
+            }
+            refused => return refused,
         }
     }
     Err(MemoryError::Changed)

@@ -2,7 +2,7 @@
 
 use super::{KioskIdentity, is_sealed, own_session};
 use crate::extract::mask_health;
-use crate::{Memory, MemoryError, jobs};
+use crate::{Memory, MemoryError, jobs, measure};
 use chrono::{DateTime, TimeDelta, Utc};
 use jarvis_core::{ConsentSet, ErrorCode, EventId, Language, NewEvent, Purpose, SessionId, SessionState};
 use jarvis_db::queries::event::{self, EventRow};
@@ -77,6 +77,7 @@ pub async fn record(
     for _ in 0..ATTEMPTS {
         let batch = prepare(memory, kiosk, id, Arc::clone(&submitted)).await?;
         if let Some(recorded) = store(memory, kiosk, id, batch).await? {
+            measure::recorded(&recorded);
             return Ok(recorded);
         }
     }

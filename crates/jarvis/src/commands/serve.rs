@@ -6,9 +6,11 @@ use crate::global::Global;
 use crate::listening::Connections;
 use crate::output::Output;
 use crate::serving::Settings;
+use crate::watching::Watching;
 use crate::{connection, serving, signing};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Serve the API and process closed sessions, on the PostgreSQL of DATABASE_URL.
 #[derive(Debug, clap::Args)]
@@ -36,6 +38,17 @@ pub struct Arguments {
     signing_key: Option<PathBuf>,
     #[command(flatten)]
     patience: DatabasePatience,
+    #[command(flatten)]
+    watching: Watching,
+    /// After SIGTERM, answer 503 at /readyz and go on serving for so long, so that a proxy sends requests elsewhere
+    #[arg(
+        long,
+        env = "JARVIS_DRAIN_SECONDS",
+        default_value = "0",
+        value_name = "SECONDS",
+        value_parser = clap::value_parser!(u16).range(..=600)
+    )]
+    drain_seconds: u16,
 }
 
 /// Runs the command.
@@ -57,6 +70,9 @@ pub async fn run(global: &Global, out: Output, arguments: Arguments) -> anyhow::
         signing_key,
         work: !arguments.no_worker,
         database_patience: arguments.patience.duration(),
+        watching: arguments.watching,
+        drain: Duration::from_secs(arguments.drain_seconds.into()),
+        disk: None,
     };
     let serving = serving::start(&settings).await?;
     serving.announce(out)?;

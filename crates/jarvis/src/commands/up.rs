@@ -7,9 +7,11 @@ use crate::listening::Connections;
 use crate::output::{Output, spinner, talk};
 use crate::serving::{self, Settings};
 use crate::signing;
+use crate::watching::Watching;
 use anyhow::{Context as _, bail};
 use indicatif::ProgressBar;
 use jarvis_db::embedded::{Embedded, EmbeddedSettings, Stage};
+use jarvis_observe::METRICS;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::pin::pin;
@@ -37,6 +39,8 @@ pub struct Arguments {
     /// The port of the embedded PostgreSQL [default: a free one]
     #[arg(long, value_name = "PORT")]
     pg_port: Option<u16>,
+    #[command(flatten)]
+    watching: Watching,
 }
 
 /// Runs the command.
@@ -50,6 +54,9 @@ pub async fn run(global: &Global, out: Output, arguments: Arguments) -> anyhow::
         signing_key: signing::default_path(&data_dir),
         work: true,
         database_patience: Duration::ZERO,
+        watching: arguments.watching,
+        drain: Duration::ZERO,
+        disk: Some(data_dir.clone()),
     };
     let served = house.keep(serve(out, &settings)).await;
     house.stop().await?;
@@ -129,8 +136,13 @@ impl House {
                 done = &mut work => (reviving.await, Some(done)),
             };
             pause = match revived {
-                Ok(_) => LOOK,
+                Ok(again) => {
+                    METRICS.postgres_up.set(&[], 1.0);
+                    METRICS.postgres_restarts.add(&[], u64::from(again));
+                    LOOK
+                }
                 Err(error) => {
+                    METRICS.postgres_up.set(&[], 0.0);
                     let pause = (pause * 2).min(LONGEST_PAUSE);
                     let hint = error.hint().unwrap_or_default();
                     let next_try_s = pause.as_secs();

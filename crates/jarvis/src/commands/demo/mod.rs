@@ -14,12 +14,14 @@ use crate::listening::Connections;
 use crate::output::{Output, spinner, talk};
 use crate::serving::{self, Serving, Settings};
 use crate::signing;
+use crate::watching::Watching;
 use anyhow::{Context as _, bail};
 use jarvis_core::KioskId;
 use jarvis_memory::sessions::KioskIdentity;
 use secrecy::ExposeSecret as _;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 use words::Words;
 
 /// Load two made-up gyms, play French conversations through the whole pipeline, then serve.
@@ -73,6 +75,9 @@ async fn play_and_serve(
         signing_key: signing::default_path(data_dir),
         work: true,
         database_patience: std::time::Duration::ZERO,
+        watching: Watching::default(),
+        drain: Duration::ZERO,
+        disk: None,
     };
     let words = arguments.lang.unwrap_or_else(Words::of_surroundings);
     let logins = tokio::select! {

@@ -1,0 +1,211 @@
+//! `/healthz` and `/readyz`: every cause is told when it is caused, to everybody by its code, to operators in full.
+
+use crate::world::{Answer, World, answer};
+use chrono::TimeDelta;
+use jarvis_api::{Pulse, Readiness, operations_router};
+use jarvis_core::Clock;
+use jarvis_observe::provider::{self, Breaker};
+use reqwest::{Method, StatusCode};
+use serde_json::json;
+
+async fn readyz(world: &World) -> Answer {
+    answer(
+        world
+            .request(Method::GET, "/readyz")
+            .header("accept-language", "en"),
+    )
+    .await
+}
+
+/// As an operator sees it.
+async fn in_full(world: &World) -> Answer {
+    let router = operations_router(world.memory.clone(), world.readiness.clone(), Pulse::default());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    answer(client.get(format!("http://{address}/readyz"))).await
+}
+
+/// Asserts that a part has this cause, with a hint and without a detail.
+#[track_caller]
+fn blames(answer: &Answer, part: &str, status: &str, cause: &str) {
+    let told = &answer.body[part];
+    assert_eq!(
+        (&told["status"], &told["cause"]),
+        (&json!(status), &json!(cause)),
+        "{}",
+        answer.body
+    );
+    assert!(
+        told["hint"].as_str().is_some_and(|hint| hint.len() > 10),
+        "{told}"
+    );
+    assert!(told.get("detail").is_none(), "{told}");
+}
+
+#[tokio::test]
+async fn a_process_that_lacks_its_weights_and_whose_worker_is_not_yet_there_is_degraded() {
+    let world = World::new().await;
+    assert_eq!(
+        answer(world.request(Method::GET, "/healthz")).await.body["status"],
+        "ok"
+    );
+    let told = readyz(&world).await;
+    assert_eq!(
+        (told.status, &told.body["status"]),
+        (StatusCode::OK, &json!("degraded"))
+    );
+    for part in ["process", "database", "schema", "queue"] {
+        assert_eq!(
+            told.body[part],
+            json!({"status": "ready", "cause": null, "hint": null, "name": null, "last_seen_at": null})
+        );
+    }
+    blames(&told, "embedding", "degraded", "embedding_unavailable");
+    blames(&told, "worker", "degraded", "worker_absent");
+    assert!(told.body.get("provider").is_none() && told.body.get("disk").is_none());
+    assert_eq!(
+        in_full(&world).await.body["embedding"]["detail"],
+        "tests run without weights"
+    );
+}
+
+#[tokio::test]
+async fn a_worker_that_was_killed_is_missed_after_two_minutes() {
+    let world = World::new().await;
+    world.readiness.note_worker(world.clock.now());
+    let seen = readyz(&world).await;
+    assert_eq!(seen.body["worker"]["status"], "ready");
+    assert!(seen.body["worker"]["last_seen_at"].is_string());
+    world.clock.advance(TimeDelta::seconds(121));
+    blames(&readyz(&world).await, "worker", "degraded", "worker_silent");
+    world.readiness.note_works_elsewhere();
+    assert!(readyz(&world).await.body.get("worker").is_none());
+}
+
+#[tokio::test]
+async fn a_dead_database_is_told_without_its_place_and_no_request_hangs() {
+    let world = World::new().await;
+    world.memory.db.close().await;
+    let told = readyz(&world).await;
+    assert_eq!(
+        (told.status, &told.body["status"]),
+        (StatusCode::SERVICE_UNAVAILABLE, &json!("down"))
+    );
+    blames(&told, "database", "down", "database_unreachable");
+    assert!(told.body.get("schema").is_none() && told.body.get("queue").is_none());
+    assert!(
+        in_full(&world).await.body["database"]["detail"]
+            .as_str()
+            .is_some_and(|d| d.contains("not available"))
+    );
+    assert_eq!(
+        answer(world.request(Method::GET, "/healthz")).await.status,
+        StatusCode::OK
+    );
+    let open = world
+        .by_kiosk(Method::POST, "/api/v1/sessions")
+        .json(&json!({"badge_id": "BADGE_001"}));
+    let refused = answer(open).await;
+    refused.is_problem(503, "database_unavailable");
+    assert!(refused.headers.contains_key("retry-after"));
+}
+
+#[tokio::test]
+async fn a_migration_that_is_undone_under_the_server_makes_it_not_ready_until_it_is_there_again() {
+    let world = World::new().await;
+    sqlx::query("create table kept as table supabase_migrations.schema_migrations")
+        .execute(world.db.admin_pool())
+        .await
+        .unwrap();
+    sqlx::query("delete from supabase_migrations.schema_migrations where version = (select max(version) from supabase_migrations.schema_migrations)")
+        .execute(world.db.admin_pool())
+        .await
+        .unwrap();
+    let told = readyz(&world).await;
+    assert_eq!(told.status, StatusCode::SERVICE_UNAVAILABLE);
+    blames(&told, "schema", "down", "schema_behind");
+    assert!(
+        told.body["schema"]["hint"]
+            .as_str()
+            .unwrap()
+            .contains("jarvis migration up")
+    );
+    let french = answer(
+        world
+            .request(Method::GET, "/readyz")
+            .header("accept-language", "fr"),
+    )
+    .await;
+    assert_eq!(french.body["schema"]["hint"], "Lancez `jarvis migration up`.");
+    sqlx::query(
+        "insert into supabase_migrations.schema_migrations select * from kept on conflict do nothing",
+    )
+    .execute(world.db.admin_pool())
+    .await
+    .unwrap();
+    // Probes share a look for two seconds.
+    tokio::time::sleep(std::time::Duration::from_millis(2_100)).await;
+    assert_eq!(readyz(&world).await.body["schema"]["status"], "ready");
+}
+
+#[tokio::test]
+async fn a_job_that_nobody_takes_is_told_after_five_minutes() {
+    let world = World::new().await;
+    let session = world.open("BADGE_001").await.id;
+    world.close(&session).await;
+    world.clock.advance(TimeDelta::seconds(290));
+    assert_eq!(readyz(&world).await.body["queue"]["status"], "ready");
+    world.clock.advance(TimeDelta::seconds(20));
+    tokio::time::sleep(std::time::Duration::from_millis(2_100)).await;
+    let told = readyz(&world).await;
+    assert_eq!(told.status, StatusCode::OK);
+    blames(&told, "queue", "degraded", "queue_stuck");
+    let detail = in_full(&world).await.body["queue"]["detail"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert!(detail.contains("310 s"), "{detail}");
+}
+
+#[tokio::test]
+async fn a_process_that_was_told_to_stop_is_not_ready_at_once() {
+    let world = World::new().await;
+    assert_eq!(readyz(&world).await.status, StatusCode::OK);
+    world.readiness.note_stopping();
+    let told = readyz(&world).await;
+    assert_eq!(told.status, StatusCode::SERVICE_UNAVAILABLE);
+    blames(&told, "process", "down", "stopping");
+    // It still serves those who come.
+    world.open("BADGE_001").await;
+}
+
+#[tokio::test]
+async fn a_provider_that_fails_degrades_and_one_that_is_back_does_not() {
+    let world = World::new().await;
+    for (breaker, status) in [
+        (Breaker::Open, "degraded"),
+        (Breaker::HalfOpen, "degraded"),
+        (Breaker::Closed, "ready"),
+    ] {
+        provider::note_breaker(breaker);
+        let told = readyz(&world).await;
+        assert_eq!(
+            (told.status, &told.body["provider"]["status"]),
+            (StatusCode::OK, &json!(status))
+        );
+    }
+    provider::note_breaker(Breaker::Open);
+    blames(&readyz(&world).await, "provider", "degraded", "provider_failing");
+}
+
+#[tokio::test]
+async fn a_disk_below_its_mark_degrades_and_one_that_is_gone_is_told() {
+    let mut world = World::new().await;
+    world.readiness.watch_disk("/".into(), u64::MAX);
+    blames(&readyz(&world).await, "disk", "degraded", "disk_low");
+    world.readiness = Readiness::new();
+    world.readiness.watch_disk("/nowhere/at/all".into(), 0);
+    assert_eq!(in_full(&world).await.body["disk"]["cause"], "disk_unknown");
+}
