@@ -1,4 +1,4 @@
-//! A look at the database, for probes and metrics; at most one every two seconds, whoever asks.
+//! A look at the database, for probes and metrics; at most four a second, whoever asks.
 
 use super::cause::Cause;
 use jarvis_core::Scope;
@@ -15,7 +15,7 @@ use tokio::sync::Mutex;
 /// A database that takes longer than this to answer is down.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Probes are asked by anybody, so a look is shared for this long.
-const FRESH: Duration = Duration::from_secs(2);
+const FRESH: Duration = Duration::from_millis(250);
 /// States of jobs that are shown, also when there is none.
 const STATES: [&str; 4] = ["available", "retryable", "running", "discarded"];
 

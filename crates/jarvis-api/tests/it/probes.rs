@@ -145,8 +145,8 @@ async fn a_migration_that_is_undone_under_the_server_makes_it_not_ready_until_it
     .execute(world.db.admin_pool())
     .await
     .unwrap();
-    // Probes share a look for two seconds.
-    tokio::time::sleep(std::time::Duration::from_millis(2_100)).await;
+    // Probes share a look for a quarter of a second.
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
     assert_eq!(readyz(&world).await.body["schema"]["status"], "ready");
 }
 
@@ -158,7 +158,7 @@ async fn a_job_that_nobody_takes_is_told_after_five_minutes() {
     world.clock.advance(TimeDelta::seconds(290));
     assert_eq!(readyz(&world).await.body["queue"]["status"], "ready");
     world.clock.advance(TimeDelta::seconds(20));
-    tokio::time::sleep(std::time::Duration::from_millis(2_100)).await;
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
     let told = readyz(&world).await;
     assert_eq!(told.status, StatusCode::OK);
     blames(&told, "queue", "degraded", "queue_stuck");

@@ -26,7 +26,7 @@ its template, an unknown one is `-`, an unknown method is `other`.
 
 Counters are of one process and begin at 0 with it. What is counted in the database (`jarvis_queue_…`, `jarvis_sessions`,
 `jarvis_sessions_oldest_…`) is equal for every process on that database: take `max`, not `sum`. It is looked up at the
-scrape, at most every 2 seconds; while the database is away it is not shown, and `jarvis_db_up` is 0.
+scrape; while the database is away it is not shown, and `jarvis_db_up` is 0.
 
 When a backup was last made is not among them: a backup is a command that ends. Watch the age of its file.
 ",
@@ -53,7 +53,7 @@ une méthode inconnue `other`.
 
 Les compteurs sont ceux d'un processus et partent de 0 avec lui. Ce qui est compté dans la base (`jarvis_queue_…`,
 `jarvis_sessions`, `jarvis_sessions_oldest_…`) est égal pour chaque processus de cette base : prendre `max`, pas `sum`. La
-base est consultée à la lecture, toutes les 2 secondes au plus ; tant qu'elle est absente rien n'est montré, et
+base est consultée à la lecture ; tant qu'elle est absente rien n'est montré, et
 `jarvis_db_up` vaut 0.
 
 La date de la dernière sauvegarde n'en fait pas partie : une sauvegarde est une commande qui se termine. Surveiller l'âge

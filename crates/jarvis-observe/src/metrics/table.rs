@@ -79,8 +79,8 @@ metrics! {
         worry_en "sign_in_account in bursts: somebody tries passwords."
         worry_fr "sign_in_account par rafales : quelqu'un essaie des mots de passe.";
     db_up: Gauge::register "jarvis_db_up" [] true
-        en "Whether the database answered the last look, at most 2 seconds before the scrape."
-        fr "Si la base a répondu au dernier regard, au plus 2 secondes avant la lecture."
+        en "Whether the database answered at the scrape."
+        fr "Si la base a répondu à la lecture."
         worry_en "0." worry_fr "0.";
     db_pool: Gauge::register "jarvis_db_pool_connections" ["state"] true
         en "Connections of this process, busy and idle; `max` is the most it may have."
