@@ -16,6 +16,7 @@ mod fairness;
 mod gyms;
 mod kills;
 mod latency;
+mod legacy;
 mod lint;
 mod logs;
 mod many;
