@@ -70,7 +70,7 @@ pub enum Command {
     /// Make access tokens
     #[command(subcommand)]
     Token(commands::token::Command),
-    /// Check on live data that nothing was lost; exit code 3 on a finding
+    /// Check on live data that nothing was lost, stuck or left open; exit code 3 on a finding
     Doctor(commands::doctor::Arguments),
 }
 

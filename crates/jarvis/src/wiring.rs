@@ -64,6 +64,15 @@ async fn embedder() -> Embedder {
     }
 }
 
+/// Why this machine cannot compare meanings; nothing when it can.
+pub async fn model_problem() -> Option<String> {
+    match embedder().await {
+        Embedder::Unavailable(why) => Some(why),
+        Embedder::Local(model) => model.missing().map(ToString::to_string),
+        Embedder::Provider { .. } => None,
+    }
+}
+
 /// Where the environment says, else where `scripts/fetch.py` puts them.
 fn weight_paths() -> anyhow::Result<WeightPaths> {
     let path = |variable: &str, cached: &str| -> anyhow::Result<PathBuf> {

@@ -325,7 +325,7 @@ async fn a_database_that_is_away_is_a_failure_with_a_way_out_and_no_password() {
 }
 
 /// What is broken on purpose, what doctor calls it, and how it is mended again.
-const BROKEN: [(&str, &str, &str); 5] = [
+pub const BROKEN: [(&str, &str, &str); 5] = [
     (
         "update public.conversation_sessions set state = 'failed' where session_id = '$session'",
         "processing_failed",

@@ -13,6 +13,7 @@ mod connections;
 mod device;
 mod disk;
 mod fairness;
+mod doctor;
 mod gyms;
 mod kills;
 mod latency;

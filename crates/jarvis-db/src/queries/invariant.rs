@@ -130,6 +130,22 @@ pub async fn refusals(conn: &mut PgConnection) -> Result<Vec<(String, i64)>, DbE
     Ok(rows.into_iter().map(|r| (r.code, r.count)).collect())
 }
 
+/// The extensions that are installed.
+pub async fn extensions(conn: &mut PgConnection) -> Result<Vec<String>, DbError> {
+    Ok(
+        sqlx::query_scalar("select extname::text from pg_catalog.pg_extension order by extname")
+            .fetch_all(conn)
+            .await?,
+    )
+}
+
+/// What the database's clock shows.
+pub async fn clock(conn: &mut PgConnection) -> Result<DateTime<Utc>, DbError> {
+    Ok(sqlx::query_scalar("select clock_timestamp()")
+        .fetch_one(conn)
+        .await?)
+}
+
 /// The name of the database and the version of its server.
 pub async fn identity(conn: &mut PgConnection) -> Result<(String, String), DbError> {
     let row = sqlx::query!(

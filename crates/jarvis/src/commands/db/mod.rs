@@ -4,6 +4,8 @@ mod lint;
 mod reset;
 mod status;
 
+pub use lint::serving_login;
+
 use crate::failure::Done;
 use crate::global::Global;
 use crate::output::Output;
