@@ -4,6 +4,8 @@ mod arguments;
 mod cli;
 mod commands;
 mod connection;
+#[cfg(test)]
+mod documented;
 mod failure;
 mod global;
 mod language;

@@ -64,13 +64,12 @@ async fn embedder() -> Embedder {
     }
 }
 
-/// Why this machine cannot compare meanings; nothing when it can.
-pub async fn model_problem() -> Option<String> {
-    match embedder().await {
-        Embedder::Unavailable(why) => Some(why),
-        Embedder::Local(model) => model.missing().map(ToString::to_string),
-        Embedder::Provider { .. } => None,
-    }
+/// What is missing on this machine to compare meanings. Only looks whether the files are there; `/readyz` says whether
+/// they could be loaded.
+pub fn missing_weights() -> anyhow::Result<Vec<PathBuf>> {
+    let paths = weight_paths()?;
+    let all = [paths.e5, paths.universal];
+    Ok(all.into_iter().filter(|path| !path.exists()).collect())
 }
 
 /// Where the environment says, else where `scripts/fetch.py` puts them.

@@ -181,7 +181,7 @@ pub async fn machine(
     let skew = skew(before, there, SystemClock.now());
     let apart = (skew.abs() > SKEW).then(|| format!("{} s", skew.num_seconds()));
     let free = free_mb(folder)?.filter(|free| *free < min_free_mb);
-    let model = wiring::model_problem().await;
+    let weights = wiring::missing_weights()?;
     Ok(vec![
         Finding::about("clock_skew", apart.into_iter().collect()),
         Finding::about(
@@ -190,7 +190,10 @@ pub async fn machine(
                 .into_iter()
                 .collect(),
         ),
-        Finding::about("model_missing", model.into_iter().collect()),
+        Finding::about(
+            "model_missing",
+            weights.iter().map(|path| path.display().to_string()).collect(),
+        ),
     ])
 }
 

@@ -182,7 +182,7 @@ pub static KINDS: [Kind; 19] = [
         mend "make room, or move the data folder (JARVIS_DATA_DIR) while jarvis is stopped"
              "faites de la place, ou déplacez le dossier de données (JARVIS_DATA_DIR) jarvis arrêté"),
     kind!(Unknown "model_missing"
-        what "this machine has no usable embedding weights" "cette machine n'a pas de poids de modèle utilisables"
+        what "embedding weights are missing on this machine" "des poids de modèle manquent sur cette machine"
         meaning "If the worker runs here, conversations are found by their words, not by their meaning."
                 "Si l'ouvrier tourne ici, les conversations sont retrouvées par leurs mots, pas par leur sens."
         cause "the weights were not fetched, or JARVIS_E5_WEIGHTS or JARVIS_USE_WEIGHTS names nothing that is there"
