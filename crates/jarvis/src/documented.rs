@@ -85,7 +85,7 @@ fn call(words: &[String]) -> Option<Vec<String>> {
             name.chars()
                 .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
         });
-        if first == "jarvis" || first.ends_with("/jarvis") {
+        if !assignment && (first == "jarvis" || first.ends_with("/jarvis")) {
             let arguments = others
                 .iter()
                 .take_while(|word| !word.contains(['>', '<']) || word.starts_with("postgres"));
