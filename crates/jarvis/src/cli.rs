@@ -44,13 +44,17 @@ pub enum Command {
     /// Look at the database, find its holes, or empty it
     #[command(subcommand)]
     Db(commands::db::Command),
+    /// Write an encrypted backup, list and check backups
+    Backup(commands::backup::Arguments),
+    /// Bring a database back from a backup
+    Restore(commands::restore::Arguments),
     /// Create and list gyms
     #[command(subcommand)]
     Gym(commands::gym::Command),
     /// List and show sessions, and process one again
     #[command(subcommand)]
     Session(commands::session::Command),
-    /// Enrol, list and show members
+    /// Enrol, list, show and erase members
     #[command(subcommand)]
     Member(commands::member::Command),
     /// List a member's facts, their history, and retire one
@@ -95,7 +99,8 @@ impl Command {
     fn needs_owner(&self) -> bool {
         use commands::{gym, user};
         match self {
-            Self::Migration(_) | Self::Db(_) | Self::Doctor(_) => true,
+            Self::Migration(_) | Self::Db(_) | Self::Doctor(_) | Self::Backup(_) | Self::Restore(_) => true,
+            Self::Member(c) => c.needs_owner(),
             Self::Gym(c) => matches!(c, gym::Command::Add { .. }),
             Self::User(c) => matches!(c, user::Command::Add { .. }),
             _ => false,
@@ -122,6 +127,8 @@ async fn run_command(global: &Global, command: Command, out: Output) -> anyhow::
         Command::Demo(a) => Box::pin(commands::demo::run(global, out, a)).await,
         Command::Migration(c) => commands::migration::run(global, out, c).await,
         Command::Db(c) => commands::db::run(global, out, c).await,
+        Command::Backup(a) => commands::backup::run(global, out, a).await,
+        Command::Restore(a) => commands::restore::run(global, out, a).await,
         Command::Gym(c) => commands::gym::run(global, out, c).await,
         Command::Session(c) => commands::session::run(global, out, c).await,
         Command::Member(c) => commands::member::run(global, out, c).await,

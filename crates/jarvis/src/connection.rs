@@ -63,13 +63,17 @@ fn running(global: &Global) -> anyhow::Result<Option<(PathBuf, Urls)>> {
     Ok(None)
 }
 
-/// The signing key of the server that this command talks to.
-pub fn signing_key(global: &Global) -> anyhow::Result<PathBuf> {
-    let dir = match (&global.database_url, running(global)?) {
+/// The data folder of the server that this command talks to.
+pub fn home(global: &Global) -> anyhow::Result<PathBuf> {
+    Ok(match (&global.database_url, running(global)?) {
         (None, Some((dir, _))) => dir,
         _ => data_dir(global)?,
-    };
-    Ok(crate::signing::default_path(&dir))
+    })
+}
+
+/// The signing key of the server that this command talks to.
+pub fn signing_key(global: &Global) -> anyhow::Result<PathBuf> {
+    Ok(crate::signing::default_path(&home(global)?))
 }
 
 /// The database as the server sees it.

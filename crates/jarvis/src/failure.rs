@@ -3,6 +3,7 @@
 use crate::output::Output;
 use jarvis_core::Language;
 use jarvis_db::DbError;
+use jarvis_db::backup::BackupError;
 use jarvis_db::migrations::MigrationError;
 use jarvis_memory::MemoryError;
 use std::process::ExitCode;
@@ -56,7 +57,13 @@ pub fn needs_owner(error: anyhow::Error) -> anyhow::Error {
             message.contains("42501")
         }
         Some(_) => false,
-        None => matches!(error.downcast_ref(), Some(DbError::Denied { .. })),
+        None => {
+            matches!(error.downcast_ref(), Some(DbError::Denied { .. }))
+                || matches!(
+                    error.downcast_ref(),
+                    Some(BackupError::Database(DbError::Denied { .. }))
+                )
+        }
     };
     if !denied {
         return error;
@@ -90,6 +97,10 @@ pub fn report(output: Output, error: &anyhow::Error) -> ExitCode {
         )
     });
     let refused = refused || matches!(error.downcast_ref(), Some(MemoryError::Refused { .. }));
+    let refused = refused
+        || error
+            .downcast_ref::<BackupError>()
+            .is_some_and(BackupError::is_refusal);
     if refused || error.is::<WrongUse>() {
         ExitCode::from(2)
     } else {
@@ -103,6 +114,9 @@ fn hint_of(error: &anyhow::Error) -> Option<String> {
             return Some(e.hint.clone());
         }
         if let Some(e) = cause.downcast_ref::<MigrationError>() {
+            return e.hint();
+        }
+        if let Some(e) = cause.downcast_ref::<BackupError>() {
             return e.hint();
         }
         if let Some(e) = cause.downcast_ref::<jarvis_db::embedded::EmbeddedError>() {

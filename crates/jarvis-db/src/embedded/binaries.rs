@@ -42,6 +42,15 @@ impl Binaries {
     }
 }
 
+/// A program of PostgreSQL such as `pg_dump`, where our own server is installed; none when it is not there.
+pub(crate) fn cached_program(name: &str) -> Option<PathBuf> {
+    let dir = match set("JARVIS_PG_DIR") {
+        Some(dir) => dir,
+        None => cache_dir().ok()?.join(IN_CACHE),
+    };
+    Some(dir.join("bin").join(name)).filter(|program| program.is_file())
+}
+
 fn major_of(postgres: &Path) -> Result<String, EmbeddedError> {
     let unusable = |reason: String| EmbeddedError::UnusableBinaries {
         program: postgres.to_owned(),

@@ -13,6 +13,7 @@ mod folder;
 mod postmaster;
 mod server;
 
+pub(crate) use binaries::cached_program;
 pub use binaries::{cache_dir, data_dir};
 pub use error::EmbeddedError;
 
@@ -29,7 +30,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The database that JARVIS lives in.
-const DATABASE: &str = "jarvis";
+pub const DATABASE: &str = "jarvis";
 
 /// The role that the application signs in as. The schema's first migration makes it.
 const LOGIN: &str = "jarvis_login";
@@ -259,6 +260,17 @@ impl Embedded {
     /// For migrations and operators: the superuser, in the database of JARVIS.
     pub fn admin_url(&self) -> &SecretString {
         &self.admin_url
+    }
+
+    /// The superuser, in another database of this server.
+    pub fn url_of(&self, database: &str) -> SecretString {
+        let url = self.admin_url.expose_secret();
+        let (server, options) = (url.rsplit_once('/'), url.rsplit_once('?'));
+        let server = server.map_or(url, |(server, _)| server);
+        let options = options
+            .map(|(_, options)| format!("?{options}"))
+            .unwrap_or_default();
+        format!("{server}/{database}{options}").into()
     }
 
     /// For the application: the login role, in the database of JARVIS. None after [`Embedded::start_server`].

@@ -51,6 +51,14 @@ impl Migration {
     pub fn has_down(&self) -> bool {
         self.down.is_some()
     }
+
+    /// Its statements, when they are compiled in.
+    pub(crate) fn up_text(&self) -> Option<&'static str> {
+        match &self.up {
+            Cow::Borrowed(text) => Some(text),
+            Cow::Owned(_) => None,
+        }
+    }
 }
 
 /// A set of migrations, and what they expect of a database.

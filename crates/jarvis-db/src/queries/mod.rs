@@ -3,6 +3,7 @@
 
 pub mod account;
 pub mod consent;
+pub mod erasure;
 pub mod event;
 pub mod fact;
 pub mod gym;

@@ -3,9 +3,11 @@
 #![expect(clippy::print_stdout, reason = "what a test goes without is worth reading")]
 
 mod adoption;
+mod backup;
 mod consent;
 mod data_map;
 mod embedded;
+mod erasure;
 mod facts_order;
 mod facts_upsert;
 mod isolation_matrix;

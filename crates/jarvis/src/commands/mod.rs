@@ -1,5 +1,6 @@
 //! One command, one file, one function.
 
+pub mod backup;
 pub mod consent;
 pub mod db;
 pub mod demo;
@@ -10,6 +11,7 @@ pub mod kiosk;
 pub mod member;
 pub mod migration;
 pub mod recall;
+pub mod restore;
 pub mod serve;
 pub mod session;
 pub mod token;

@@ -56,7 +56,8 @@ insert into world.probes values
   (31, 'jarvis.adopted_members', '(gym_id, member_id, adoption_id) values ({g}, {n}, gen_random_uuid())', 'adoption_id = gen_random_uuid()'),
   (40, 'jarvis.legacy_gyms', '(legacy_gym_id, gym_id) values (''x'', {g})', 'stated_at = now()'),
   (41, 'jarvis.legacy_rows', '(source_table, source_id, fingerprint, outcome, gym_id, member_id) values (''gym_members'', ''x'', ''x'', ''imported'', {g}, {m})', 'imported_at = now()'),
-  (42, 'jarvis.legacy_held', '(gym_id, member_id, source_table, source_id, source_column, kind, reason, content) values ({g}, {m}, ''gym_members'', ''x'', ''x'', ''value'', ''no_place'', ''{}'')', 'held_at = now()');
+  (42, 'jarvis.legacy_held', '(gym_id, member_id, source_table, source_id, source_column, kind, reason, content) values ({g}, {m}, ''gym_members'', ''x'', ''x'', ''value'', ''no_place'', ''{}'')', 'held_at = now()'),
+  (50, 'jarvis.erasures', '(gym_id, member_id) values ({g}, gen_random_uuid())', 'erased_at = now()');
 
 create function world.try(who world.personas, statement text) returns text
   language plpgsql as $$

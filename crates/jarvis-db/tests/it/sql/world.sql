@@ -72,3 +72,4 @@ insert into jarvis.adoption_remains (adoption_id, gym_id, member_id, table_name,
 select 'ad000000-0000-4000-8000-000000000001', gym_id, member_id, 'gym_members_v2', 'phone', '"?"', 'check' from world.full_lives;
 insert into jarvis.adopted_members (adoption_id, gym_id, member_id)
 select 'ad000000-0000-4000-8000-000000000001', gym_id, member_id from world.full_lives;
+insert into jarvis.erasures (gym_id, member_id) select gym_id, gen_random_uuid() from world.full_lives;

@@ -1,5 +1,7 @@
 //! `jarvis member`: the people of a gym.
 
+mod erase;
+
 use crate::arguments;
 use crate::connection::{self, GymDesk};
 use crate::failure::{Done, WrongUse, or_taken};
@@ -56,6 +58,21 @@ pub enum Command {
         #[arg(long)]
         gym: Option<String>,
     },
+    /// Erase a member everywhere; first says what would go
+    Erase(erase::Arguments),
+    /// List past erasures: ids and times, for a restore
+    Erasures {
+        /// The gym, by slug or id [default: all]
+        #[arg(long)]
+        gym: Option<String>,
+    },
+}
+
+impl Command {
+    /// Whether it acts as the owner of the database.
+    pub fn needs_owner(&self) -> bool {
+        matches!(self, Self::Erase(_) | Self::Erasures { .. })
+    }
 }
 
 /// Runs the command.
@@ -114,6 +131,8 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
             let id = connection::find_member(&desk, &member).await?;
             show(&desk, out, id).await?;
         }
+        Command::Erase(arguments) => return erase::run(global, out, arguments).await,
+        Command::Erasures { gym } => return erase::list(global, out, gym.as_deref()).await,
     }
     Ok(Done::Ok)
 }
