@@ -1,9 +1,10 @@
 //! Taking over a database that others built from the guide.
 
+use crate::migrations::{platform, project};
 use jarvis_core::Purpose;
 use jarvis_db::migrations::adopt::{Adopted, AdoptionSettings, Badges, Severity, Verdict, adopt};
 use jarvis_db::migrations::{self, Catalogue, MigrationError, Source, State};
-use jarvis_testkit::TestDb;
+use jarvis_testkit::{Cluster, TestDb};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use std::path::Path;
@@ -600,4 +601,25 @@ async fn migrations_of_the_operators_own_stay_on_record() {
             .iter()
             .any(|e| e.state == State::Unknown && e.name == "lockers")
     );
+}
+
+/// On a platform the one who migrates is no superuser, default privileges open every new table, and the extension may
+/// sit in another schema.
+#[tokio::test]
+async fn a_platforms_database_is_adopted_by_a_role_without_superpowers() {
+    let cluster = Cluster::start_empty().await.unwrap();
+    let url = platform(&cluster).await;
+    build_guide(&url).await;
+    let fresh = project(&cluster, "other_project").await;
+    migrations::up(&fresh, Source::embedded()).await.unwrap();
+
+    adopted(&url, &stating(&[Purpose::Memory])).await;
+    assert_eq!(differs_from_fresh(&url, &fresh).await, Vec::<String>::new());
+    assert_eq!(count(&url, "public.gym_members_v2").await, 12);
+    assert_eq!(count(&url, "jarvis.consent_ledger").await, 12);
+    let again = try_adopting(&url, &AdoptionSettings::default(), true)
+        .await
+        .unwrap();
+    assert_eq!(again.verdict, Verdict::AlreadyAdopted);
+    cluster.stop().await.unwrap();
 }

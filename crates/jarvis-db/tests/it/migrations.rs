@@ -321,13 +321,27 @@ pub async fn platform(cluster: &Cluster) -> SecretString {
     };
     let stepladder = as_user("stepladder", "s", "postgres");
     run(&stepladder, RENAME).await;
-    run(&stepladder, "create database project owner postgres").await;
+    project(cluster, "project").await
+}
+
+/// Another project of the same platform.
+pub async fn project(cluster: &Cluster, name: &str) -> SecretString {
+    let as_user = |user: &str, password: &str, database: &str| -> SecretString {
+        let (_, rest) = cluster.url().expose_secret().split_once('@').unwrap();
+        let rest = rest.replace("/postgres?", &format!("/{database}?"));
+        format!("postgres://{user}:{password}@{rest}").into()
+    };
     run(
-        &as_user("stepladder", "s", "project"),
+        &as_user("stepladder", "s", "postgres"),
+        format!("create database {name} owner postgres"),
+    )
+    .await;
+    run(
+        &as_user("stepladder", "s", name),
         include_str!("../fixtures/supabase_platform.sql"),
     )
     .await;
-    as_user("postgres", "p", "project")
+    as_user("postgres", "p", name)
 }
 
 /// A password once, then another one and other rights, beside an identity of single sign-on with the same address.

@@ -1,7 +1,8 @@
 -- Conversations: the guide had no table of sessions. Each session id becomes one row, for one member, with one summary;
 -- what shared an id gets one of its own.
 create function jarvis_adoption.is_session_id(id text) returns boolean language sql immutable as $$
-  select coalesce(length(id) between 1 and 128 and id !~ '[[:space:][:cntrl:]]', false)
+  select coalesce(length(id) between 1 and 128
+                  and id !~ '[[:space:][:cntrl:]\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]', false)
 $$;
 
 -- Who spoke: the row says it, or else its session, when only one member is known there.

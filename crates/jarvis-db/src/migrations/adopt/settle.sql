@@ -200,6 +200,32 @@ begin
 end
 $$;
 
+-- Commands and addresses name a gym by a short name. A gym that was closed is not opened by us.
+create function jarvis_adoption.settle_gyms() returns void language plpgsql as $$
+declare
+  hits bigint;
+begin
+  hits := jarvis_adoption.change('gyms', 'status', '''suspended''',
+    'lower(n.status) in (''inactive'', ''closed'', ''disabled'', ''archived'', ''deleted'')', 'status_translated');
+  if hits > 0 then
+    perform jarvis_adoption.say('gym_closed', 'settled', 'gyms.status', hits, 'inactive, closed, disabled, archived or deleted',
+      'suspended; the originals are kept in jarvis.adoption_remains');
+  end if;
+  update jarvis_adoption.new_gyms n
+     set slug = coalesce(nullif(btrim(regexp_replace(jarvis.fold(n.name), '[^a-z0-9]+', '-', 'g'), '-'), ''), 'salle')
+   where n.slug is null;
+  get diagnostics hits = row_count;
+  update jarvis_adoption.new_gyms n set slug = n.slug || '-' || left(n.id::text, 8)
+   where exists (select from jarvis_adoption.new_gyms o where o.slug = n.slug and o.id < n.id)
+     and not exists (select from jarvis_adoption.old_columns c where c.tbl = 'gyms' and c.col = 'slug');
+  if hits > 0 then
+    perform jarvis_adoption.say('gym_named', 'settled', 'gyms.slug', hits,
+      (select string_agg(slug, ', ' order by slug) from (select slug from jarvis_adoption.new_gyms order by slug limit 10) as few),
+      'a short name, made of the name; change it as you like');
+  end if;
+end
+$$;
+
 -- A row belongs to the gym of its member, and to a member who exists.
 create function jarvis_adoption.settle_owner(tbl text) returns void language plpgsql as $$
 declare
@@ -225,7 +251,7 @@ end
 $$;
 
 -- Parents first: what hangs on them asks whether they are there.
-select jarvis_adoption.settle_users();
+select jarvis_adoption.settle_gyms(), jarvis_adoption.settle_users();
 do $$
 declare
   tbl text;

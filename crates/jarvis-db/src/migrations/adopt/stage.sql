@@ -54,7 +54,7 @@ select o.* from jarvis_adoption.old_columns o
 -- How each column of a staging table is read from the old one. `converted` needs a look at what is lost.
 create table jarvis_adoption.readings as
 select n.tbl, n.col, n.attnum, n.type, o.type as old_type, read.converted,
-       case when n.attnotnull and n.def is not null and not (n.tbl = 'users' and n.col = 'role')
+       case when n.def is not null and not (n.tbl = 'users' and n.col = 'role')
             then format('coalesce((%s)::%s, (%s)::%s)', read.expression, n.type, n.def, n.type)
             else format('(%s)::%s', read.expression, n.type) end as expression
   from jarvis_adoption.new_columns n
