@@ -27,9 +27,9 @@ pub enum MigrationError {
         wanted: &'static str,
     },
     /// The history holds the guide's versions, but the schema they made is not ours.
-    #[error("this database holds an earlier schema under the same versions ({})", versions.join(", "))]
+    #[error("this database holds an earlier schema{}", under(versions))]
     ForeignSchema {
-        /// The versions that are recorded.
+        /// The versions that are recorded; none where it was made without a history.
         versions: Vec<String>,
     },
     /// The history holds versions this program does not know.
@@ -170,6 +170,13 @@ impl MigrationError {
             | Self::File { .. } => None,
         }
     }
+}
+
+fn under(versions: &[String]) -> String {
+    if versions.is_empty() {
+        return " (its gyms are there, and nothing of JARVIS)".to_owned();
+    }
+    format!(" under the same versions ({})", versions.join(", "))
 }
 
 fn at_line(line: Option<usize>) -> String {

@@ -544,6 +544,12 @@ async fn gyms_and_people_of_the_predecessor_alone_are_adopted_too() {
          insert into public.gym_members values ('c0000000-0000-4000-8000-000000000001', 'a0000000-0000-4000-8000-000000000001', 'Alice')",
     )
     .await;
+    let error = migrations::up(test.url(), Source::embedded()).await.unwrap_err();
+    assert!(
+        matches!(&error, MigrationError::ForeignSchema { versions } if versions.is_empty()),
+        "{error}"
+    );
+    assert!(error.hint().unwrap().contains("jarvis migration adopt"));
     let done = adopted(test.url(), &AdoptionSettings::default()).await;
     assert_eq!(done.tables.len(), 2);
     assert!(done.findings.iter().any(|f| f.code == "legacy_table"));

@@ -234,6 +234,6 @@ select jarvis_adoption.say('function_past_security', 'note', p.oid::regprocedure
    and p.oid not in (select oid from jarvis_adoption.replaced_functions)
    and p.prosrc ~ '\m(gym_members_v2|member_facts|member_fitness_profile|member_preferences|member_analytics|conversation_(events|summaries)|manager_alerts|insights_reports|users)\M'
    and (has_function_privilege('public', p.oid, 'execute') or coalesce((select has_function_privilege(r.oid, p.oid, 'execute') from pg_roles r where r.rolname = 'anon'), false));
-select jarvis_adoption.say('legacy_table', 'note', c.oid::regclass::text, greatest(c.reltuples, 0)::bigint, 'a table of the former system', 'left as it is; its import is a step of its own')
+select jarvis_adoption.say('legacy_table', 'note', c.oid::regclass::text, greatest(c.reltuples, 0)::bigint, 'a table of the former system', 'left as it is; import it afterwards: jarvis migration legacy')
   from pg_class c where c.relnamespace = 'public'::regnamespace and c.relkind = 'r'
    and c.relname in ('gym_members', 'jarvis_conversation_logs', 'openai_realtime_audio_events');
