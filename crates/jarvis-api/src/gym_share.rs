@@ -4,6 +4,7 @@ use crate::problem::Problem;
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use jarvis_core::{ErrorCode, GymId};
+use jarvis_observe::METRICS;
 use std::collections::HashMap;
 use std::fmt;
 use std::num::NonZeroU32;
@@ -52,6 +53,7 @@ impl GymShares {
     /// Counts a request of a gym. 429 when there are too many, a minute or at the same time.
     pub(crate) fn take(&self, gym: GymId) -> Result<Turn, Problem> {
         self.rate.check_key(&gym).map_err(|until| {
+            METRICS.http_limited.inc(&["gym_rate"]);
             let wait = until.wait_time_from(self.clock.now());
             Problem::new(ErrorCode::RateLimited).retry_after(wait.as_secs() + 1)
         })?;
@@ -63,7 +65,10 @@ impl GymShares {
             Ok(place) => Ok(Turn {
                 _place: Arc::new(place),
             }),
-            Err(_) => Err(Problem::new(ErrorCode::RateLimited).retry_after(SOON)),
+            Err(_) => {
+                METRICS.http_limited.inc(&["gym_at_once"]);
+                Err(Problem::new(ErrorCode::RateLimited).retry_after(SOON))
+            }
         }
     }
 }

@@ -36,3 +36,4 @@ mod two_tools;
 mod up;
 mod upgrade;
 mod verdict;
+mod watched;

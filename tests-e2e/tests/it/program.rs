@@ -9,12 +9,15 @@ use std::process::Stdio;
 use tokio::process::Command;
 
 /// Variables of the surroundings that would change what the program does.
-pub const FOREIGN: [&str; 8] = [
+pub const FOREIGN: [&str; 11] = [
     "DATABASE_URL",
     "JARVIS_ADMIN_DATABASE_URL",
     "JARVIS_DATA_DIR",
     "JARVIS_LISTEN",
+    "JARVIS_DRAIN_SECONDS",
     "JARVIS_LOG",
+    "JARVIS_LOG_FORMAT",
+    "JARVIS_METRICS_LISTEN",
     "JARVIS_SIGNING_KEY_FILE",
     "JARVIS_USER_PASSWORD",
     "RUST_LOG",

@@ -76,8 +76,8 @@ metrics! {
     http_limited: Counter::register "jarvis_http_rate_limited_total" ["limit"] true
         en "Requests refused with 429, by what was counted."
         fr "Requêtes refusées par un 429, selon ce qui est compté."
-        worry_en "sign_in_account in bursts: somebody tries passwords."
-        worry_fr "sign_in_account par rafales : quelqu'un essaie des mots de passe.";
+        worry_en "sign_in_account in bursts: somebody tries passwords. gym_rate, gym_at_once: a gym asks more than its share."
+        worry_fr "sign_in_account par rafales : quelqu'un essaie des mots de passe. gym_rate, gym_at_once : une salle demande plus que sa part.";
     db_up: Gauge::register "jarvis_db_up" [] true
         en "Whether the database answered at the scrape."
         fr "Si la base a répondu à la lecture."
@@ -221,7 +221,14 @@ impl Metrics {
         new.build_info.set(&[env!("CARGO_PKG_VERSION")], 1.0);
         new.panics.add(&[], 0);
         new.http_in_flight.set(&[], 0.0);
-        for limit in ["pairing", "assertion", "sign_in_address", "sign_in_account"] {
+        for limit in [
+            "pairing",
+            "assertion",
+            "sign_in_address",
+            "sign_in_account",
+            "gym_rate",
+            "gym_at_once",
+        ] {
             new.http_limited.add(&[limit], 0);
         }
         new.db_pool_wait.show(&[]);
