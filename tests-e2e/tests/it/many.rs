@@ -37,7 +37,7 @@ async fn two_servers_and_two_workers_share_the_work_and_any_of_them_may_die() {
     let gyms = traffic::gyms(&program, &servers[0], 2, 2, 2).await;
     let addresses: Vec<&String> = servers.iter().map(|server| &server.address).collect();
     let crowd = Crowd::start(&gyms, &addresses, PATIENCE, &mut chance);
-    let kills = storm::of(4, 24);
+    let kills = storm::of(2, 24);
     for number in 0..kills {
         let pause = chance.random_range(300..1_200);
         tokio::time::sleep(Duration::from_millis(pause)).await;

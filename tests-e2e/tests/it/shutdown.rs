@@ -28,7 +28,7 @@ async fn a_stop_under_load_answers_whole_or_not_at_all_and_loses_nothing() {
     let mut server = Server::serve(&program).await;
     let gyms = traffic::gyms(&program, &server, 2, 2, 2).await;
     let crowd = Crowd::start(&gyms, &[&server.address], PATIENCE, &mut chance);
-    let stops = storm::of(3, 20);
+    let stops = storm::of(2, 20);
     let mut slowest = Duration::ZERO;
     for _ in 0..stops {
         let pause = chance.random_range(300..1_500);
