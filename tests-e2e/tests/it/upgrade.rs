@@ -28,6 +28,9 @@ const MEMBERS: usize = 4;
 /// The badge of the member who talks while the program is replaced.
 const STAYS: &str = "BADGE_STAYS";
 
+/// A gym that has no memory yet when the schema is migrated.
+const YOUNG: &str = "salle-jeune";
+
 /// The program of the earlier release.
 fn old() -> PathBuf {
     let old = std::env::var_os("JARVIS_OLD_BIN").map(PathBuf::from);
@@ -78,6 +81,22 @@ impl Staying {
         let (status, answer) = self.kiosk.post(&path, &event).await;
         assert!(status.is_success(), "{status} {answer}");
         acknowledged.insert(id, words.to_owned());
+    }
+
+    /// What was acknowledged.
+    fn promised(&self) -> Conversation {
+        let Conversation {
+            session,
+            gym,
+            badge,
+            acknowledged,
+        } = &self.conversation;
+        Conversation {
+            session: session.clone(),
+            gym: gym.clone(),
+            badge: badge.clone(),
+            acknowledged: acknowledged.clone(),
+        }
     }
 
     /// Goes on, and says goodbye; the session, once it is memory.
@@ -164,12 +183,11 @@ async fn up_replaces_the_earlier_up_under_load() {
 
     let traffic = crowd.traffic.clone();
     let mut held = crowd.stop().await;
-    held.push(std::mem::replace(&mut staying.conversation, nothing()));
+    held.push(staying.promised());
     let running = jarvis_db::embedded::running(&program.data()).unwrap();
     let admin = running.expect("PostgreSQL runs").admin_url;
     let pool = PgPool::connect(admin.expose_secret()).await.unwrap();
     let verdict = judge(&program, &pool, &held).await;
-    staying.conversation = held.pop().expect("it was pushed");
     it_is_remembered(&program, &gym, &staying).await;
     schema_is_current(&program).await;
     let list = program.json(&["migration", "list"]).await;
@@ -187,15 +205,6 @@ async fn up_replaces_the_earlier_up_under_load() {
     );
     pool.close().await;
     back_to_the_earlier_program(program, server, &address, applied, &gym, &staying).await;
-}
-
-fn nothing() -> Conversation {
-    Conversation {
-        session: String::new(),
-        gym: String::new(),
-        badge: String::new(),
-        acknowledged: BTreeMap::new(),
-    }
 }
 
 /// The way back: the new program undoes its migrations, then the old one serves again and remembers.
@@ -235,6 +244,8 @@ async fn two_earlier_servers_go_on_while_this_one_migrates_and_are_replaced_one_
     let gyms = traffic::gyms(&program, &servers[0], 2, KIOSKS, MEMBERS).await;
     let gym = gyms[0].slug.clone();
     let mut staying = Staying::begin(&program, &servers[0], &gym, gyms[0].own).await;
+    // Here nobody talked before; what a release gives to new gyms may be given to this one.
+    gyms::gym(&program, YOUNG).await;
     let both: Vec<&String> = addresses.iter().collect();
     let crowd = Crowd::start(&gyms, &both, PATIENCE, &mut chance);
     crowd.go_on_for(SOME, PATIENCE).await;
@@ -243,7 +254,12 @@ async fn two_earlier_servers_go_on_while_this_one_migrates_and_are_replaced_one_
     let begun = Instant::now();
     let applied = program.json(&["migration", "up"]).await;
     let migrated = begun.elapsed();
-    // The old programs on the new schema, as long as it takes.
+    // The old programs, and their commands, on the new schema, as long as it takes.
+    program.use_binary(old());
+    let mut young = Staying::begin(&program, &servers[1], YOUNG, "Jeanne").await;
+    let first = young.end().await;
+    assert_eq!(first["state"], "processed", "{first}");
+    program.use_binary(program::path());
     crowd.go_on_for(SOME, PATIENCE).await;
     for address in &addresses {
         let (status, log) = servers.remove(0).stop(Signal::SIGTERM).await;
@@ -255,10 +271,10 @@ async fn two_earlier_servers_go_on_while_this_one_migrates_and_are_replaced_one_
 
     let traffic = crowd.traffic.clone();
     let mut held = crowd.stop().await;
-    held.push(std::mem::replace(&mut staying.conversation, nothing()));
+    held.extend([staying.promised(), young.promised()]);
     let verdict = judge(&program, pool, &held).await;
-    staying.conversation = held.pop().expect("it was pushed");
     it_is_remembered(&program, &gym, &staying).await;
+    it_is_remembered(&program, YOUNG, &young).await;
     schema_is_current(&program).await;
     told(
         "rolling upgrade of jarvis serve",
