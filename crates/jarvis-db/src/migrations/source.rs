@@ -1,5 +1,5 @@
 use super::error::MigrationError;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use include_dir::{Dir, include_dir};
 use std::borrow::Cow;
 use std::fs;
@@ -230,15 +230,16 @@ pub fn new_file(dir: &Path, name: &str, now: DateTime<Utc>) -> Result<[PathBuf; 
     Ok(paths)
 }
 
-/// The second of `now`, or the first after it that no file of the folder has: the Supabase CLI may have begun one in
-/// this second too, and a version can be recorded but once.
+/// The second of `now`; where the folder has a version of that second or a later one (the Supabase CLI may have begun
+/// one in this second too), the second after its newest: a version is recorded but once, and a new migration comes last.
 fn free_version(dir: &Path, now: DateTime<Utc>) -> Result<String, MigrationError> {
-    let taken = match fs::read_dir(dir) {
+    const FORM: &str = "%Y%m%d%H%M%S";
+    let newest = match fs::read_dir(dir) {
         Ok(entries) => entries
             .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
             .filter_map(|file| parse(&file).map(|(version, _)| version.to_owned()))
-            .collect::<Vec<_>>(),
-        Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+            .max(),
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
         Err(source) => {
             return Err(MigrationError::File {
                 path: dir.display().to_string(),
@@ -246,13 +247,15 @@ fn free_version(dir: &Path, now: DateTime<Utc>) -> Result<String, MigrationError
             });
         }
     };
-    let mut second = now;
-    loop {
-        let version = second.format("%Y%m%d%H%M%S").to_string();
-        if !taken.contains(&version) {
-            return Ok(version);
-        }
-        second += TimeDelta::seconds(1);
+    let present = now.format(FORM).to_string();
+    let Some(newest) = newest.filter(|newest| *newest >= present) else {
+        return Ok(present);
+    };
+    match NaiveDateTime::parse_from_str(&newest, FORM) {
+        Ok(newest) => Ok((newest + TimeDelta::seconds(1)).format(FORM).to_string()),
+        Err(_) => Err(MigrationError::BadSource(format!(
+            "the version {newest} is no point in time, and nothing can come after it: rename its file"
+        ))),
     }
 }
 

@@ -628,6 +628,12 @@ fn a_new_migration_comes_with_its_down_and_a_name_in_snake_case() {
         same_second[0].ends_with("20300317174641_add_showers.sql"),
         "a version is recorded but once: {same_second:?}"
     );
+    let before = now - chrono::TimeDelta::days(1);
+    let later = migrations::new_file(&files.0, "add_saunas", before).unwrap();
+    assert!(
+        later[0].ends_with("20300317174642_add_saunas.sql"),
+        "a new migration comes last: {later:?}"
+    );
     for bad in ["", "Add Lockers", "../up", "é"] {
         assert!(
             matches!(

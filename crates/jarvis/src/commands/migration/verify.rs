@@ -53,6 +53,7 @@ fn as_text(found: &Verification) -> String {
         .expect("writing to a string cannot fail");
     }
     let verdict = match found.findings.len() {
+        0 if found.migrations == 0 => "nothing is applied yet; see `jarvis migration up`".to_owned(),
         0 => "all as the migrations make it".to_owned(),
         1 => "1 finding".to_owned(),
         n => format!("{n} findings"),
