@@ -100,7 +100,7 @@ async fn find(
     let mut recalled = match vector {
         Some(vector) => Recalled {
             method: RecallMethod::Embedding,
-            memories: summary::match_embedding(&mut tx, member, vector, query.threshold, query.k).await?,
+            memories: by_meaning(&mut tx, &found, &model, vector, query).await?,
         },
         None => Recalled {
             method: RecallMethod::FullText,
@@ -143,17 +143,41 @@ pub async fn recall_in_session(
     recall(memory, kiosk.scope(), session.member_id, query).await
 }
 
+/// By meaning; what no vector of the gym's model reaches is found by words, after the rest.
+async fn by_meaning(
+    tx: &mut jarvis_db::ScopedTx,
+    member: &member::Member,
+    model: &str,
+    vector: Vec<f32>,
+    query: &RecallQuery,
+) -> Result<Vec<Match>, MemoryError> {
+    let mut memories = summary::match_embedding(tx, member.id, vector, query.threshold, query.k).await?;
+    let room = query.k - i32::try_from(memories.len()).unwrap_or(query.k);
+    if room > 0 {
+        let whose = (member.gym_id, member.id);
+        let language = language_of(member);
+        let others =
+            summary::match_words_of_other_models(tx, whose, &query.text, language, model, room).await?;
+        memories.extend(others);
+    }
+    Ok(memories)
+}
+
+fn language_of(member: &member::Member) -> Language {
+    if member.language == Language::En {
+        Language::En
+    } else {
+        Language::Fr
+    }
+}
+
 async fn by_words(
     tx: &mut jarvis_db::ScopedTx,
     member: &member::Member,
     text: &str,
     k: i32,
 ) -> Result<Vec<Match>, MemoryError> {
-    let language = if member.language == Language::En {
-        Language::En
-    } else {
-        Language::Fr
-    };
+    let language = language_of(member);
     Ok(summary::match_words(tx, member.gym_id, member.id, text, language, k).await?)
 }
 

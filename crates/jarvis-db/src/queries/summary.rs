@@ -316,3 +316,34 @@ pub async fn match_words(
     .await?;
     Ok(rows.into_iter().map(Match::from).collect())
 }
+
+/// The summaries of a member that share words with `query` and were embedded by another model than `model`, so that no
+/// vector of a question reaches them: a program of the release before wrote them, or the gym changed its model. Best
+/// first; those whose model nobody knows are left out.
+pub async fn match_words_of_other_models(
+    tx: &mut ScopedTx,
+    (gym, member): (GymId, MemberId),
+    query: &str,
+    language: jarvis_core::Language,
+    model: &str,
+    count: i32,
+) -> Result<Vec<Match>, DbError> {
+    let rows = sqlx::query_as!(
+        MatchRow,
+        r#"select r.id as "id!", r.session_id as "session_id!", r.summary_text as "summary_text!", r.key_topics,
+                  r.sentiment, r.similarity::float8 as "similarity!", r.created_at as "created_at!"
+             from jarvis.recall_text($1, $2, $3, $4, 200) r
+             join public.conversation_summaries s on s.gym_id = $1 and s.id = r.id
+            where s.embedding_model not in ('unknown', $5)
+            limit $6"#,
+        gym.as_uuid(),
+        member.as_uuid(),
+        query,
+        language.as_str(),
+        model,
+        i64::from(count),
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(rows.into_iter().map(Match::from).collect())
+}

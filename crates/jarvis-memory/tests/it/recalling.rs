@@ -65,6 +65,30 @@ async fn without_a_model_recall_goes_by_words_and_says_so() {
 }
 
 #[tokio::test]
+async fn what_another_model_embedded_is_still_found_by_its_words() {
+    let stage = Stage::with(embedder()).await;
+    if stage.memory.embedder.model().is_none() {
+        println!("skipped: JARVIS_E5_WEIGHTS is not set");
+        return;
+    }
+    let gym = stage.gym("lyon").await;
+    let member = stage.member(&gym, "BADGE_001", EVERYTHING).await;
+    three_conversations(&stage, &gym).await;
+    // As a program of the release before writes into a gym that has the new model.
+    sqlx::query(
+        "update public.gyms set embedding_model = case embedding_model
+            when 'e5-small-multilingual' then 'e5-use-multilingual' else 'e5-small-multilingual' end",
+    )
+    .execute(stage.test.admin_pool())
+    .await
+    .unwrap();
+    let found = ask(&stage, &gym, member, "mal au genou").await;
+    assert_eq!(found.memories.len(), 1, "{found:?}");
+    assert!(found.memories[0].summary_text.contains("genou"), "{found:?}");
+    assert!(ask(&stage, &gym, member, "parapluie").await.memories.is_empty());
+}
+
+#[tokio::test]
 async fn another_gyms_member_does_not_exist() {
     let stage = Stage::new().await;
     let (lyon, nantes) = (stage.gym("lyon").await, stage.gym("nantes").await);
