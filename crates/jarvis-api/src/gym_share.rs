@@ -61,15 +61,13 @@ impl GymShares {
         let room = room
             .entry(gym)
             .or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE)));
-        match Arc::clone(room).try_acquire_owned() {
-            Ok(place) => Ok(Turn {
-                _place: Arc::new(place),
-            }),
-            Err(_) => {
-                METRICS.http_limited.inc(&["gym_at_once"]);
-                Err(Problem::new(ErrorCode::RateLimited).retry_after(SOON))
-            }
-        }
+        let Ok(place) = Arc::clone(room).try_acquire_owned() else {
+            METRICS.http_limited.inc(&["gym_at_once"]);
+            return Err(Problem::new(ErrorCode::RateLimited).retry_after(SOON));
+        };
+        Ok(Turn {
+            _place: Arc::new(place),
+        })
     }
 }
 

@@ -61,12 +61,12 @@ fn parse(text: &str) -> BTreeMap<String, Family> {
         if let Some(help) = line.strip_prefix("# HELP ") {
             let (name, words) = help.split_once(' ').expect("help has words");
             assert!(!words.is_empty() && !families.contains_key(name), "{line}");
-            current = name.to_owned();
+            name.clone_into(&mut current);
             families.insert(current.clone(), Family::default());
         } else if let Some(kind) = line.strip_prefix("# TYPE ") {
             let (name, kind) = kind.split_once(' ').unwrap();
             assert_eq!(name, current, "{line}");
-            families.get_mut(name).unwrap().kind = kind.to_owned();
+            kind.clone_into(&mut families.get_mut(name).unwrap().kind);
         } else {
             let (series, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("{line:?}"));
             assert!(seen.insert(series.to_owned()), "{series} is there twice");
