@@ -60,21 +60,18 @@ pub(crate) async fn run<C: Connect>(
             (word, error)
         })
         .await;
-    finished(&claimed, begun.elapsed(), &bill.so_far(), word, &error);
+    finished(&claimed, begun.elapsed(), &bill.so_far(), word, error.as_deref());
 }
 
 /// The stable code that a reason begins with; the rest stays in the table.
-fn error_code(outcome: &Outcome) -> String {
+fn error_code(outcome: &Outcome) -> Option<String> {
     let Outcome::Error(JobError::Retry { reason, .. } | JobError::Fail { reason }) = outcome else {
-        return String::new();
+        return None;
     };
     let code = reason.split(':').next().unwrap_or_default();
     let stable = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    if (1..=64).contains(&code.len()) && code.chars().all(stable) {
-        code.to_owned()
-    } else {
-        "other".to_owned()
-    }
+    let known = (1..=64).contains(&code.len()) && code.chars().all(stable);
+    Some(if known { code } else { "other" }.to_owned())
 }
 
 /// Runs the handler until it ends, or time, lease or runner end first. The handler has stopped on return.
@@ -199,7 +196,7 @@ async fn write_end<C: Connect>(around: &Surroundings<C>, claimed: &Claimed, owne
 }
 
 /// The one line per try, and its metrics. The reason stays in the table.
-fn finished(claimed: &Claimed, took: Duration, cost: &Cost, outcome: &'static str, error: &str) {
+fn finished(claimed: &Claimed, took: Duration, cost: &Cost, outcome: &'static str, error: Option<&str>) {
     let Claimed {
         id,
         kind,
@@ -214,6 +211,7 @@ fn finished(claimed: &Claimed, took: Duration, cost: &Cost, outcome: &'static st
     METRICS.jobs_finished.inc(&[kind, outcome]);
     METRICS.job_duration.observe_as(&[kind], took);
     METRICS.job_wait.observe_as(&[kind], waited);
+    let asked = (cost.model_calls > 0).then_some(cost);
     macro_rules! say {
         ($level:ident) => {
             tracing::$level!(
@@ -228,10 +226,10 @@ fn finished(claimed: &Claimed, took: Duration, cost: &Cost, outcome: &'static st
                 db_ms = millis(cost.database),
                 queries = cost.statements,
                 pool_wait_ms = millis(cost.pool_wait),
-                model_calls = cost.model_calls,
-                input_tokens = cost.input_tokens,
-                output_tokens = cost.output_tokens,
-                micro_usd = cost.micro_usd,
+                model_calls = asked.map(|c| c.model_calls),
+                input_tokens = asked.map(|c| c.input_tokens),
+                output_tokens = asked.map(|c| c.output_tokens),
+                micro_usd = asked.map(|c| c.micro_usd),
                 "job finished"
             )
         };
@@ -240,5 +238,22 @@ fn finished(claimed: &Claimed, took: Duration, cost: &Cost, outcome: &'static st
         "completed" | "handed_back" => say!(info),
         "failed" | "exhausted" => say!(error),
         _ => say!(warn),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_code_of_a_reason_is_told_and_the_rest_is_not() {
+        let told = |reason: &str| error_code(&Outcome::Error(JobError::retry(reason)));
+        assert_eq!(told("timeout").as_deref(), Some("timeout"));
+        let code = told("database_unavailable: the database failed: Sophie");
+        assert_eq!(code.as_deref(), Some("database_unavailable"));
+        for odd in ["Sophie a mal au genou", "", "é", &"x".repeat(65)] {
+            assert_eq!(told(odd).as_deref(), Some("other"), "{odd}");
+        }
+        assert_eq!(error_code(&Outcome::Done), None);
     }
 }

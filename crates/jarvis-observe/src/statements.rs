@@ -85,4 +85,42 @@ mod tests {
         assert_eq!((cost.statements, cost.database), (2, Duration::from_millis(1750)));
         assert_eq!(cost.pool_wait, Duration::from_millis(500));
     }
+
+    /// What `sqlx` does after each statement of a few hundred bytes, when somebody listens.
+    fn tell(sql: &str) {
+        if tracing::enabled!(target: "sqlx::query", Level::DEBUG) {
+            let mut summary = sql.split_whitespace().take(4).collect::<Vec<_>>().join(" ");
+            summary.push_str(" …");
+            let whole = format!("\n\n{sql}\n");
+            let elapsed = Duration::from_micros(400);
+            tracing::debug!(target: "sqlx::query", summary, db.statement = whole, rows_affected = 1_u64,
+                rows_returned = 1_u64, ?elapsed, elapsed_secs = elapsed.as_secs_f64());
+        }
+    }
+
+    /// `cargo nextest run -p jarvis-observe --run-ignored only --no-capture measure`
+    #[tokio::test]
+    #[ignore = "a measurement"]
+    async fn measure_the_cost_of_counting_a_statement() {
+        let sql = "select m.id, m.first_name from public.gym_members_v2 m where m.gym_id = $1 ".repeat(4);
+        let fastest = |counting: bool| {
+            let lines = tracing_subscriber::fmt::layer()
+                .with_writer(std::io::sink)
+                .with_filter(tracing_subscriber::filter::LevelFilter::INFO);
+            let subscriber = tracing_subscriber::registry()
+                .with(lines)
+                .with(counting.then(statements));
+            tracing::subscriber::with_default(subscriber, || {
+                // The fastest of many short rounds is free of what else the machine does.
+                let round = || {
+                    let started = std::time::Instant::now();
+                    (0..100).for_each(|_| tell(&sql));
+                    started.elapsed() / 100
+                };
+                (0..500).map(|_| round()).min().unwrap_or_default()
+            })
+        };
+        let (with, without) = (fastest(true), fastest(false));
+        println!("a statement costs {with:?} counted, {without:?} not counted");
+    }
 }

@@ -20,12 +20,13 @@ async fn nothing_that_was_said_or_typed_is_found_in_a_log() {
     program.set("JARVIS_LOG", "trace");
     let server = Server::serve(&program).await;
     gyms::gym(&program, "lyon").await;
-    gyms::member(&program, "lyon", "BADGE_001", "Sophie", EVERYTHING).await;
+    gyms::member(&program, "lyon", "BADGE_001", "Archibald", EVERYTHING).await;
     let kiosk = gyms::kiosk(&program, &server, "lyon", "entree").await.caller;
     let goal = format!("mon objectif c'est de gagner le {CANARY}");
     let spoken = kiosk.converse("BADGE_001", &[&goal, CANARY]).await;
     let session = text(&spoken, "/session_id");
     misuse(&kiosk, &session).await;
+    strangers(&server.address).await;
     let question = "q=perroquet%20turquoise%20Archibald";
     kiosk
         .get(&format!("/api/v1/sessions/{session}/recall?{question}"))
@@ -52,6 +53,32 @@ async fn nothing_that_was_said_or_typed_is_found_in_a_log() {
             [""; 0],
             "{place}"
         );
+    }
+}
+
+/// Words in headers, in passwords, in addresses and in tokens.
+async fn strangers(address: &str) {
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let sign_in = json!({"email": "Archibald@example.org", "password": CANARY});
+    for request in [
+        client
+            .post(format!("http://{address}/api/v1/auth/sign-in"))
+            .json(&sign_in),
+        client
+            .get(format!("http://{address}/api/v1/me"))
+            .bearer_auth("perroquet.Archibald.turquoise"),
+        client
+            .get(format!("http://{address}/api/v1/me"))
+            .header(header::USER_AGENT, CANARY),
+        client
+            .get(format!("http://{address}/healthz"))
+            .header("x-request-id", CANARY),
+        client
+            .get(format!("http://{address}/readyz?said=Archibald"))
+            .header(header::REFERER, CANARY),
+    ] {
+        let answer = request.send().await.unwrap().text().await.unwrap();
+        assert!(!answer.contains("Archibald"), "the answer repeats it: {answer}");
     }
 }
 
