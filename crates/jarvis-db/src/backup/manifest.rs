@@ -46,6 +46,9 @@ pub struct Owned {
     pub identity: String,
     /// Whose it is.
     pub owner: String,
+    /// What the database's owner may do with it, such as `EXECUTE`. Loaded, it is the owner's for a while, and these
+    /// rights are lost when it is given away.
+    pub rights: Vec<String>,
 }
 
 /// A table's content in one number: rows, and the sum of their hashes.
@@ -261,7 +264,15 @@ const KINDS: [&str; 13] = [
 
 async fn owned(conn: &mut PgConnection, owner: &str, left_out: &[String]) -> Result<Vec<Owned>, DbError> {
     let rows = sqlx::query(
-        "select o.type, o.schema, o.identity, r.rolname::text
+        "select o.type, o.schema, o.identity, r.rolname::text,
+                array(select a.privilege_type from pg_catalog.aclexplode(case
+                         when o.type in ('function', 'procedure', 'aggregate')
+                           then (select f.proacl from pg_catalog.pg_proc f where f.oid = d.objid)
+                         when o.type = 'schema' then (select n.nspacl from pg_catalog.pg_namespace n where n.oid = d.objid)
+                         when o.type = 'type' then (select t.typacl from pg_catalog.pg_type t where t.oid = d.objid)
+                         when o.type in ('table', 'view', 'materialized view', 'foreign table', 'sequence')
+                           then (select c.relacl from pg_catalog.pg_class c where c.oid = d.objid) end) as a
+                       where a.grantee = (select oid from pg_catalog.pg_roles where rolname = $1) order by 1)
            from pg_catalog.pg_shdepend d
            join pg_catalog.pg_roles r on r.oid = d.refobjid
            cross join lateral pg_catalog.pg_identify_object(d.classid, d.objid, d.objsubid) as o
@@ -285,6 +296,7 @@ async fn owned(conn: &mut PgConnection, owner: &str, left_out: &[String]) -> Res
             schema: row.get(1),
             identity: row.get(2),
             owner: row.get(3),
+            rights: row.get(4),
         })
         .collect())
 }

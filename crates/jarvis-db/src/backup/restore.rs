@@ -5,7 +5,7 @@ use super::create::connect;
 use super::error::BackupError;
 use super::key::Keys;
 use super::ledger::{Known, Source as ErasureSource, read_file};
-use super::manifest::{self, Manifest, Owned};
+use super::manifest::{self, Manifest};
 use super::scratch::{Scratch, Server, Target, name_in, quoted};
 use super::tools::Tool;
 use super::{Progress, Stage, contents, roles};
@@ -339,7 +339,7 @@ async fn load_and_compare(
     let (path, opens, into) = (file.to_owned(), keys.clone(), scratch.clone());
     let loading = tokio::task::spawn_blocking(move || load(&tool, &path, &opens, &into));
     loading.await.expect("loading does not panic")?;
-    give_away(&mut connection, &manifest.owned).await?;
+    roles::give_away(&mut connection, &manifest.owned).await?;
     server.dress(scratch, manifest).await?;
 
     progress(Stage::Comparing);
@@ -438,40 +438,6 @@ impl Visitor for Feeding<'_> {
             Err(error) => Err(self.tool.broken(&error)),
         }
     }
-}
-
-/// Gives objects to whom they belong. Functions that act with the rights of their owner depend on it.
-async fn give_away(conn: &mut PgConnection, owned: &[Owned]) -> Result<(), BackupError> {
-    let superuser: bool =
-        sqlx::query_scalar("select rolsuper from pg_catalog.pg_roles where rolname = current_user")
-            .fetch_one(&mut *conn)
-            .await?;
-    // Whoever receives something must be able to make it; a superuser may give it anyway.
-    let places: BTreeSet<(&str, &str)> = owned
-        .iter()
-        .filter_map(|o| Some((o.schema.as_deref()?, o.owner.as_str())))
-        .filter(|_| !superuser)
-        .collect();
-    let mut statements = vec!["set local search_path = ''".to_owned()];
-    let right = |(schema, owner): &(&str, &str), verb: &str, word: &str| {
-        format!(
-            "{verb} create on schema {} {word} {}",
-            quoted(schema),
-            quoted(owner)
-        )
-    };
-    statements.extend(places.iter().map(|place| right(place, "grant", "to")));
-    statements.extend(
-        owned
-            .iter()
-            .map(|o| format!("alter {} {} owner to {}", o.kind, o.identity, quoted(&o.owner))),
-    );
-    statements.extend(places.iter().map(|place| right(place, "revoke", "from")));
-    let mut tx = conn.begin().await?;
-    for statement in statements {
-        sqlx::query(AssertSqlSafe(statement)).execute(&mut *tx).await?;
-    }
-    Ok(tx.commit().await?)
 }
 
 /// Migrates if wanted, erases, and lets the planner look. Nobody else can enter yet.
