@@ -15,9 +15,13 @@ struct Table {
     name: String,
     /// Columns that name the member, quoted.
     member: Vec<String>,
-    /// Whether a foreign key to the members lets their row go first.
+    /// Whether a foreign key to the members lets their row go first, and takes these along or lets go of them.
     cascades: bool,
+    /// Whether its rows outlive the member without naming them, as the import's do: they say not to import again.
+    lets_go: bool,
     has_gym: bool,
+    /// The one column of the primary key, quoted, when it holds identifiers.
+    key: Option<String>,
     /// Single-column keys and session ids: what others may refer to its rows by.
     identifiers: Vec<String>,
     /// Columns that may hold words or identifiers, quoted, each with its type.
@@ -39,13 +43,19 @@ const TABLES: &str = "
                                      and pair.theirs = (select attnum from pg_attribute
                                                          where attrelid = k.confrelid and attname = 'id')))) as member,
          c.oid = 'public.gym_members_v2'::regclass
-           or exists (select from pg_constraint k where k.contype = 'f' and k.conrelid = c.oid and k.confdeltype = 'c'
+           or exists (select from pg_constraint k where k.contype = 'f' and k.conrelid = c.oid and k.confdeltype in ('c', 'n')
                          and k.confrelid = 'public.gym_members_v2'::regclass) as cascades,
-         exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'gym_id' and not a.attisdropped) as has_gym,
+         exists (select from pg_constraint k where k.contype = 'f' and k.conrelid = c.oid and k.confdeltype = 'n'
+                     and k.confrelid = 'public.gym_members_v2'::regclass) as lets_go,
+         exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'gym_id' and not a.attisdropped
+                     and a.atttypid = 'uuid'::regtype) as has_gym,
+         (select format('%I', a.attname) from pg_index i join pg_attribute a on a.attrelid = c.oid and a.attnum = i.indkey[0]
+           where i.indrelid = c.oid and i.indisprimary and i.indnatts = 1
+             and a.atttypid in ('uuid'::regtype, 'text'::regtype)) as key,
          array(select format('%I', a.attname) from pg_attribute a
                 where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
                   and a.atttypid in ('uuid'::regtype, 'text'::regtype)
-                  and (a.attname = 'session_id'
+                  and (a.attname in ('session_id', 'source_id')
                        or exists (select from pg_index i where i.indrelid = c.oid and i.indisprimary
                                      and i.indnatts = 1 and i.indkey[0] = a.attnum))) as identifiers,
          array(select format('%I', a.attname) from pg_attribute a
@@ -183,7 +193,12 @@ impl Search {
                     .bind(self.gym)
                     .fetch_one(&mut *conn)
                     .await?;
-                found.extend(touched(table, Fate::Deleted, rows));
+                let fate = if table.lets_go {
+                    Fate::Cleaned
+                } else {
+                    Fate::Deleted
+                };
+                found.extend(touched(table, fate, rows));
             }
             let speaking = self.speaking(conn, table).await?;
             let rows = i64::try_from(speaking.len()).unwrap_or(i64::MAX);
@@ -198,7 +213,7 @@ impl Search {
         conn: &mut PgConnection,
         table: &Table,
     ) -> Result<BTreeMap<String, Vec<String>>, DbError> {
-        if table.words.is_empty() {
+        if table.words.is_empty() || table.lets_go {
             return Ok(BTreeMap::new());
         }
         let nobody: Vec<String> = table
@@ -222,13 +237,15 @@ impl Search {
         } else {
             "null::text"
         };
+        // A conversation may be called "1" by an application, and another table may hold a 1.
+        let shortest = if table.has_gym { 1 } else { 12 };
         let columns: Vec<String> = table
             .words
             .iter()
             .map(|(column, _)| {
                 let pieces = PIECES.replace("$words", &format!("t.{column}"));
                 format!(
-                    "select e.id from pg_temp.erased_ids e where e.id = t.{column}::text
+                    "select e.id from pg_temp.erased_ids e where e.id = t.{column}::text and length(e.id) >= {shortest}
                      union select e.id from {pieces} as piece join pg_temp.erased_ids e on e.id = piece and length(piece) >= 12
                      union select m[1] from regexp_matches(t.{column}::text, {names}, 'gi') as m"
                 )
@@ -274,12 +291,12 @@ impl Search {
         Ok(())
     }
 
-    /// Takes the member's words out of rows that are nobody's. A job only exists for what it names, and what may not
-    /// be changed goes whole.
+    /// Takes the member's words out of rows that are nobody's. What may not be changed goes whole.
     pub(super) async fn clean(&self, conn: &mut PgConnection) -> Result<(), DbError> {
         for table in &self.tables {
             for (place, words) in self.speaking(conn, table).await? {
-                if table.name != "jarvis.jobs" && self.take_out(conn, table, &place, &words).await? {
+                let theirs = self.is_of_erased(conn, table, &place).await?;
+                if !theirs && self.take_out(conn, table, &place, &words).await? {
                     continue;
                 }
                 let statement = format!("delete from {} where ctid = $1::tid", table.name);
@@ -290,6 +307,27 @@ impl Search {
             }
         }
         Ok(())
+    }
+
+    /// A job only exists for what it names; a row whose own key is one of the member's was imported as theirs.
+    async fn is_of_erased(
+        &self,
+        conn: &mut PgConnection,
+        table: &Table,
+        place: &str,
+    ) -> Result<bool, DbError> {
+        if table.name == "jarvis.jobs" {
+            return Ok(true);
+        }
+        let Some(key) = &table.key else { return Ok(false) };
+        let statement = format!(
+            "select exists (select from {} t join pg_temp.erased_ids e on e.id = t.{key}::text where t.ctid = $1::tid)",
+            table.name
+        );
+        Ok(sqlx::query_scalar(AssertSqlSafe(statement))
+            .bind(place)
+            .fetch_one(conn)
+            .await?)
     }
 
     /// Returns false, and changes nothing, when the database refuses to change this row.
@@ -357,6 +395,8 @@ async fn tables(conn: &mut PgConnection) -> Result<Vec<Table>, DbError> {
             name: row.get("name"),
             member: row.get("member"),
             cascades: row.get("cascades"),
+            lets_go: row.get("lets_go"),
+            key: row.get("key"),
             has_gym: row.get("has_gym"),
             identifiers: row.get("identifiers"),
             words: std::iter::zip(

@@ -73,3 +73,7 @@ select 'ad000000-0000-4000-8000-000000000001', gym_id, member_id, 'gym_members_v
 insert into jarvis.adopted_members (adoption_id, gym_id, member_id)
 select 'ad000000-0000-4000-8000-000000000001', gym_id, member_id from world.full_lives;
 insert into jarvis.erasures (gym_id, member_id) select gym_id, gen_random_uuid() from world.full_lives;
+insert into jarvis.legacy_rows (source_table, source_id, fingerprint, outcome, gym_id, member_id, cells)
+select 'gym_members', 'predecessor-' || letter || n, 'x', 'imported', gym_id, member_id, '{"name": {"o": "kept"}}' from world.full_lives;
+insert into jarvis.legacy_held (gym_id, member_id, source_table, source_id, source_column, kind, reason, content)
+select gym_id, member_id, 'gym_members', 'predecessor-' || letter || n, 'notes', 'value', 'no_place', '"genou"' from world.full_lives;
