@@ -153,24 +153,35 @@ fn outcome_end<C>(
         ),
         Outcome::HandedBack => ("handed_back", End::HandBack),
         Outcome::Error(JobError::Fail { reason }) => ("failed", discard(&reason)),
+        Outcome::Error(JobError::Wait { reason, after }) => (
+            "waiting",
+            End::Wait {
+                at: now + bounded(after),
+                reason: stored_reason(&reason),
+            },
+        ),
         Outcome::Error(JobError::Retry { reason, .. }) if claimed.attempt >= claimed.max_attempts => {
             ("exhausted", discard(&reason))
         }
         Outcome::Error(JobError::Retry { reason, after }) => {
             let attempt = u32::try_from(claimed.attempt).unwrap_or(1);
             let delay = after.unwrap_or_else(|| handler.backoff.delay(attempt, (around.chance)()));
-            let delay = TimeDelta::from_std(delay)
-                .unwrap_or(TimeDelta::days(1))
-                .min(TimeDelta::days(365));
             (
                 "retry",
                 End::Retry {
-                    at: now + delay,
+                    at: now + bounded(delay),
                     reason: stored_reason(&reason),
                 },
             )
         }
     })
+}
+
+/// A delay that a date can be moved by.
+fn bounded(delay: Duration) -> TimeDelta {
+    TimeDelta::from_std(delay)
+        .unwrap_or(TimeDelta::days(1))
+        .min(TimeDelta::days(365))
 }
 
 /// Writes the end, for as long as the runner lives: the database may be away, and work done must not be forgotten.

@@ -75,6 +75,14 @@ pub enum JobError {
         /// Waiting time that replaces the back-off, e.g. from a `Retry-After`.
         after: Option<Duration>,
     },
+    /// Something outside is away. Not a failed try: it does not count, however often it happens.
+    #[error("wait: {reason}")]
+    Wait {
+        /// What is away, redacted.
+        reason: String,
+        /// Until the next try.
+        after: Duration,
+    },
     /// Never try again: the job goes to the dead letters.
     #[error("failed for good: {reason}")]
     Fail {
@@ -97,6 +105,14 @@ impl JobError {
         Self::Retry {
             reason: reason.into(),
             after: Some(after),
+        }
+    }
+
+    /// Try again after `after`, without counting this try.
+    pub fn wait(reason: impl Into<String>, after: Duration) -> Self {
+        Self::Wait {
+            reason: reason.into(),
+            after,
         }
     }
 

@@ -116,6 +116,11 @@ pub(crate) enum End {
         at: DateTime<Utc>,
         reason: String,
     },
+    /// The try does not count.
+    Wait {
+        at: DateTime<Utc>,
+        reason: String,
+    },
     /// The try does not count, and the job is due as it was.
     HandBack,
 }
@@ -156,6 +161,7 @@ async fn write(
             return Ok(finish.execute(conn).await?.rows_affected() > 0);
         }
         End::Retry { at, reason } => (JobState::Retryable, Some(at), 0_i16, Some(reason)),
+        End::Wait { at, reason } => (JobState::Retryable, Some(at), 1_i16, Some(reason)),
         End::HandBack => (JobState::Available, None, 1_i16, None),
     };
     if sqlx::query(sql::LOCK_HELD)

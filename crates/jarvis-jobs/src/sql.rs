@@ -106,7 +106,8 @@ pub(crate) const RELEASE: &str = "
 update jarvis.jobs
    set state = $3, run_at = coalesce($4, least(run_at, created_at)), attempt = attempt - $5, lease_until = null, leased_by = null,
        last_error = coalesce($6, last_error),
-       errors = case when $6::text is null then errors else errors
+       -- A day of waiting must not fill the row: tries that do not count are not listed.
+       errors = case when $6::text is null or $5 > 0 then errors else errors
                 || jsonb_build_array(jsonb_build_object('attempt', attempt, 'at', $7::timestamptz, 'error', $6::text))
                 end
  where id = $1 and leased_by = $2 and state = 'running'";

@@ -51,6 +51,16 @@ impl LlmError {
         }
     }
 
+    /// The caller had no time left to wait for the provider.
+    pub fn too_late() -> Self {
+        Self::new(LlmErrorKind::Timeout)
+    }
+
+    /// The provider sent a vector that cannot be compared with others.
+    pub fn unusable_vector() -> Self {
+        Self::new(LlmErrorKind::BadReply("a vector has no direction"))
+    }
+
     pub(crate) fn billed(mut self, usage: Option<Usage>) -> Self {
         self.usage = usage.map(Box::new);
         self
@@ -133,6 +143,12 @@ pub enum LlmErrorKind {
     /// The provider did not say what the call cost; that is not the same as free.
     #[error("the reply of the provider does not say what it cost")]
     UsageMissing,
+    /// The provider failed lately and is left alone for a while; nothing was sent.
+    #[error("the model provider is left alone after failures ({cause})")]
+    CircuitOpen {
+        /// The stable code of the last failure.
+        cause: &'static str,
+    },
     /// A vector has another dimension than the registry says.
     #[error("the model returned a vector of {actual} numbers, {expected} were expected")]
     WrongDimension {
@@ -151,6 +167,7 @@ impl LlmErrorKind {
             | Self::Timeout
             | Self::RateLimited
             | Self::Unavailable { .. }
+            | Self::CircuitOpen { .. }
             | Self::NotJson
             | Self::BreaksSchema(_)
             | Self::BadReply(_) => true,
@@ -165,6 +182,35 @@ impl LlmErrorKind {
             | Self::Filtered
             | Self::UsageMissing
             | Self::WrongDimension { .. } => false,
+        }
+    }
+
+    /// Whether the provider, or the agreement with it, is what fails, so that any other call would fail as well. It
+    /// is not when this one request is at fault.
+    pub fn is_of_the_provider(&self) -> bool {
+        match self {
+            Self::Connection
+            | Self::Timeout
+            | Self::RateLimited
+            | Self::QuotaExhausted
+            | Self::Unauthorized { .. }
+            | Self::Unavailable { .. }
+            | Self::CircuitOpen { .. }
+            | Self::NotJson
+            | Self::BadReply(_)
+            | Self::UsageMissing
+            | Self::WrongDimension { .. } => true,
+            // No such address, or no such model.
+            Self::Rejected {
+                status, retryable, ..
+            } => *retryable || *status == 404 || *status < 400,
+            Self::InvalidRequest(_)
+            | Self::InvalidSchema(_)
+            | Self::NoModel { .. }
+            | Self::Refused
+            | Self::CutShort
+            | Self::Filtered
+            | Self::BreaksSchema(_) => false,
         }
     }
 
@@ -188,6 +234,7 @@ impl LlmErrorKind {
             Self::BreaksSchema(_) => "breaks_schema",
             Self::BadReply(_) => "bad_reply",
             Self::UsageMissing => "usage_missing",
+            Self::CircuitOpen { .. } => "circuit_open",
             Self::WrongDimension { .. } => "wrong_dimension",
         }
     }

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod breaker;
 mod error;
 #[cfg(feature = "fake")]
 pub mod fake;
@@ -9,6 +10,7 @@ mod retry;
 mod schema;
 mod seam;
 
+pub use breaker::{Breaker, BreakerSettings, BreakerState, Guarded, Permit};
 pub use error::{LlmError, LlmErrorKind};
 pub use openai::{Jitter, OpenAi, OpenAiConfig};
 pub use registry::{Api, ModelEntry, ModelRegistry, OutputLimitField, RegistryError, Role, ShutdownWarning};

@@ -6,9 +6,6 @@ use chrono::DateTime;
 use reqwest::StatusCode;
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 
-/// A provider that asks for a longer wait is not waited for; the error carries the wait to the job queue.
-pub(crate) const LONGEST_WAIT: Duration = Duration::from_mins(2);
-
 /// How long to wait where the provider does not say.
 #[derive(Debug, Clone, Copy)]
 pub struct Backoff {

@@ -1,29 +1,71 @@
-//! What turns text into vectors: the local model, a provider, or nothing at all.
+//! What turns text into vectors: the local models, a provider, or nothing at all.
 
 use crate::MemoryError;
 use jarvis_core::embedding::DIMENSIONS;
 use jarvis_embed::{Kind, LocalEmbedder, LocalModel};
+use jarvis_llm::{Breaker, BreakerState, Embed, EmbedReply, LlmError, Usage};
 use jarvis_observe::METRICS;
 use jarvis_observe::cost::ModelUse;
 use jarvis_observe::metrics::Held;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// A person waits for the answer to a question: a provider that takes longer than this is not waited for.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The source of embeddings. There is no pretended one: without weights and provider, recall is by words.
 #[derive(Clone)]
 pub enum Embedder {
     /// The multilingual models on this machine's processor.
     Local(Arc<LocalEmbedder>),
-    /// A provider that speaks the OpenAI protocol.
-    Provider {
-        /// The model's name, stored beside every vector.
-        model: String,
-        /// The provider.
-        client: Arc<dyn jarvis_llm::Embed>,
-    },
+    /// A provider that speaks the OpenAI protocol, for the gyms whose model it serves.
+    Provider(Arc<Provider>),
     /// None, and why.
     Unavailable(String),
+}
+
+/// A provider of embeddings.
+pub struct Provider {
+    /// Who it is, for the ledger of usage, such as `openai`.
+    pub name: String,
+    /// The model's name, stored beside every vector.
+    pub model: String,
+    /// The client, behind `breaker`.
+    pub client: Box<dyn Embed>,
+    /// Whether the provider is left alone at the moment.
+    pub breaker: Breaker,
+    /// The local models, for the gyms that compare theirs.
+    pub local: Option<Arc<LocalEmbedder>>,
+}
+
+/// A vector and what it cost.
+#[derive(Clone, PartialEq)]
+pub struct Embedded {
+    /// 1536 numbers, unit norm.
+    pub vector: Vec<f32>,
+    /// What a provider counted; none for a local model.
+    pub spent: Option<Spent>,
+}
+
+/// What a provider counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spent {
+    /// The provider.
+    pub provider: String,
+    /// The model, as it was asked for.
+    pub model: String,
+    /// The tokens.
+    pub usage: Usage,
+}
+
+impl fmt::Debug for Embedded {
+    /// A vector can be turned back into words: only what it cost is shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Embedded")
+            .field("spent", &self.spent)
+            .finish_non_exhaustive()
+    }
 }
 
 impl fmt::Debug for Embedder {
@@ -40,7 +82,7 @@ impl Embedder {
     pub fn model(&self) -> Option<&str> {
         match self {
             Self::Local(_) => Some(LocalModel::DEFAULT.name()),
-            Self::Provider { model, .. } => Some(model),
+            Self::Provider(provider) => Some(&provider.model),
             Self::Unavailable(_) => None,
         }
     }
@@ -49,55 +91,48 @@ impl Embedder {
     pub fn lacking(&self) -> Option<String> {
         match self {
             Self::Local(local) => local.missing().map(ToString::to_string),
-            Self::Provider { .. } => None,
+            Self::Provider(provider) => match provider.breaker.state() {
+                BreakerState::Closed => None,
+                BreakerState::Open { cause, .. } | BreakerState::HalfOpen { cause } => Some(format!(
+                    "the embedding provider fails ({cause}): processing waits, and recall is by words"
+                )),
+            },
             Self::Unavailable(why) => Some(why.clone()),
         }
     }
 
     /// The vector of a question under `model`, the gym's; `None` when this process cannot compute that model, or
-    /// without words. 1536 dimensions, unit norm.
-    pub async fn query(&self, model: &str, text: &str) -> Result<Option<Vec<f32>>, MemoryError> {
+    /// without words.
+    pub async fn query(&self, model: &str, text: &str) -> Result<Option<Embedded>, MemoryError> {
         self.embed(model, Kind::Query, text).await
     }
 
     /// The vector of something to be found under `model`, as [`Embedder::query`].
-    pub async fn passage(&self, model: &str, text: &str) -> Result<Option<Vec<f32>>, MemoryError> {
+    pub async fn passage(&self, model: &str, text: &str) -> Result<Option<Embedded>, MemoryError> {
         self.embed(model, Kind::Passage, text).await
     }
 
-    async fn embed(&self, model: &str, kind: Kind, text: &str) -> Result<Option<Vec<f32>>, MemoryError> {
+    async fn embed(&self, model: &str, kind: Kind, text: &str) -> Result<Option<Embedded>, MemoryError> {
         if text.trim().is_empty() {
             return Ok(None);
         }
-        let text = text.to_owned();
         match self {
             Self::Unavailable(_) => Ok(None),
-            Self::Local(local) => {
-                let Some(model) = LocalModel::named(model) else {
-                    return Ok(None);
-                };
-                let _timed = Timed::new("local");
-                let local = Arc::clone(local);
-                tokio::task::spawn_blocking(move || local.embed(model, kind, &text))
-                    .await
-                    .map_err(|_| MemoryError::Bug("the embedding model panicked"))
+            Self::Local(local) => embed_here(local, model, kind, text).await,
+            Self::Provider(provider) if provider.model == model => {
+                let embedded = provider.embed(kind, text).await;
+                embedded.map(Some).map_err(MemoryError::Embedding)
             }
-            Self::Provider { model: own, .. } if own != model => Ok(None),
-            Self::Provider { client, .. } => {
-                let _timed = Timed::new("provider");
-                let inputs = [text];
-                let reply = client.embed(&inputs).await;
-                note_call(&reply);
-                let reply = reply.map_err(MemoryError::Embedding)?;
-                let vector = reply.vectors.into_iter().next();
-                Ok(vector.map(padded))
-            }
+            Self::Provider(provider) => match &provider.local {
+                Some(local) => embed_here(local, model, kind, text).await,
+                None => Ok(None),
+            },
         }
     }
 }
 
 /// Counts the call of a provider, with what it used.
-fn note_call(reply: &Result<jarvis_llm::EmbedReply, jarvis_llm::LlmError>) {
+fn note_call(reply: &Result<EmbedReply, LlmError>) {
     let (outcome, usage) = match reply {
         Ok(reply) => ("ok", reply.usage),
         Err(error) => (
@@ -138,7 +173,89 @@ impl Drop for Timed {
     }
 }
 
-fn padded(mut vector: Vec<f32>) -> Vec<f32> {
+async fn embed_here(
+    local: &Arc<LocalEmbedder>,
+    model: &str,
+    kind: Kind,
+    text: &str,
+) -> Result<Option<Embedded>, MemoryError> {
+    let Some(model) = LocalModel::named(model) else {
+        return Ok(None);
+    };
+    let (local, text) = (Arc::clone(local), text.to_owned());
+    let _timed = Timed::new("local");
+    let vector = tokio::task::spawn_blocking(move || local.embed(model, kind, &text))
+        .await
+        .map_err(|_| MemoryError::Bug("the embedding model panicked"))?;
+    Ok(vector.map(|vector| Embedded { vector, spent: None }))
+}
+
+impl Provider {
+    async fn embed(&self, kind: Kind, text: &str) -> Result<Embedded, LlmError> {
+        let _timed = Timed::new("provider");
+        let inputs = [text.to_owned()];
+        let call = self.client.embed(&inputs);
+        let reply = match kind {
+            Kind::Query => tokio::time::timeout(PATIENCE, call)
+                .await
+                .unwrap_or_else(|_| Err(LlmError::too_late())),
+            Kind::Passage => call.await,
+        };
+        note_call(&reply);
+        let reply = reply?;
+        let spent = Spent {
+            provider: self.name.clone(),
+            model: reply.model,
+            usage: reply.usage,
+        };
+        let vector = reply.vectors.into_iter().next().and_then(stored_form);
+        let vector = vector.ok_or_else(LlmError::unusable_vector)?;
+        Ok(Embedded {
+            vector,
+            spent: Some(spent),
+        })
+    }
+}
+
+/// Unit norm, and zeros up to the stored dimensions; none when there is no direction or it does not fit. The table
+/// of vectors has halves, which hold no number above 65504.
+fn stored_form(mut vector: Vec<f32>) -> Option<Vec<f32>> {
+    let norm = vector
+        .iter()
+        .map(|x| f64::from(*x) * f64::from(*x))
+        .sum::<f64>()
+        .sqrt();
+    if vector.len() > DIMENSIONS || !norm.is_finite() || norm <= 0.0 {
+        return None;
+    }
+    for number in &mut vector {
+        #[expect(clippy::cast_possible_truncation, reason = "at most 1 in size")]
+        let scaled = (f64::from(*number) / norm) as f32;
+        *number = scaled;
+    }
     vector.resize(DIMENSIONS, 0.0);
-    vector
+    Some(vector)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn vectors_are_stored_with_unit_norm_whatever_the_provider_sent() {
+        for sent in [vec![3.0, 4.0], vec![3e30, 4e30], vec![3e-30, 4e-30]] {
+            let stored = stored_form(sent).unwrap();
+            assert_eq!(stored.len(), DIMENSIONS);
+            assert!((stored[0] - 0.6).abs() < 1e-6 && (stored[1] - 0.8).abs() < 1e-6);
+        }
+        for sent in [
+            vec![],
+            vec![0.0; 5],
+            vec![f32::NAN],
+            vec![f32::INFINITY, 1.0],
+            vec![1.0; 1537],
+        ] {
+            assert_eq!(stored_form(sent), None);
+        }
+    }
 }

@@ -2,6 +2,14 @@
 
 use jarvis_core::{ErrorCode, Language};
 use jarvis_db::DbError;
+use std::time::Duration;
+
+/// What is waited after a failure of a provider that names no time; its circuit breaker decides further.
+const PROVIDER_PAUSE: Duration = Duration::from_secs(5);
+/// Nothing is asked again sooner.
+const SHORTEST_WAIT: Duration = Duration::from_secs(1);
+/// A provider that asks for more is tried after an hour all the same.
+const LONGEST_WAIT: Duration = Duration::from_hours(1);
 
 /// Why a use-case did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +62,20 @@ impl MemoryError {
             Self::Db(error) if error.is_transient() => ErrorCode::DatabaseUnavailable,
             Self::Changed => ErrorCode::Overloaded,
             Self::Db(_) | Self::Embedding(_) | Self::Bug(_) => ErrorCode::Internal,
+        }
+    }
+
+    /// How long to wait when something outside is away, so that trying again at once would only fail again; `None`
+    /// for any other error.
+    pub fn outage(&self) -> Option<Duration> {
+        match self {
+            Self::Embedding(error) if error.kind.is_of_the_provider() => Some(
+                error
+                    .retry_after
+                    .unwrap_or(PROVIDER_PAUSE)
+                    .clamp(SHORTEST_WAIT, LONGEST_WAIT),
+            ),
+            _ => None,
         }
     }
 

@@ -11,9 +11,10 @@ pub mod process;
 pub mod recall;
 pub mod sentiment;
 pub mod sessions;
+mod spending;
 pub mod summary;
 
-pub use embedder::Embedder;
+pub use embedder::{Embedded, Embedder, Provider, Spent};
 pub use error::MemoryError;
 
 use jarvis_core::clock::SharedClock;

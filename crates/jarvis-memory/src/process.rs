@@ -3,7 +3,7 @@
 use crate::extract::{self, ExtractionInput, Speaker, Turn, mask_health, passes_evidence_gate};
 use crate::jobs::ProcessSession;
 use crate::measure::{self, Facts};
-use crate::{Memory, MemoryError, sentiment, summary};
+use crate::{Embedded, Memory, MemoryError, sentiment, spending, summary};
 use chrono::{DateTime, Utc};
 use jarvis_core::embedding::UNKNOWN_MODEL;
 use jarvis_core::{
@@ -46,7 +46,10 @@ pub mod note {
 /// Try again; the reason names tables, constraints and codes, never what was said.
 pub async fn run(memory: &Memory, job: ProcessSession) -> Result<(), JobError> {
     let done = process_session(memory, job.gym, &job.session).await;
-    done.map_err(|error| JobError::retry(error.coded_chain()))
+    done.map_err(|error| match error.outage() {
+        Some(pause) => JobError::wait(error.coded_chain(), pause),
+        None => JobError::retry(error.coded_chain()),
+    })
 }
 
 /// Makes the memory of a session. Safe to run any number of times: a session that is not waiting is left alone,
@@ -63,6 +66,12 @@ pub async fn process_session(memory: &Memory, gym: GymId, id: &SessionId) -> Res
     }
     match try_process(memory, gym, &scope, id).await {
         Ok(()) => Ok(()),
+        Err(error) if error.outage().is_some() => {
+            let mut tx = memory.db.begin(&scope).await?;
+            session::note_waiting(&mut tx, gym, id, &error.chain(), attempts).await?;
+            tx.commit().await?;
+            Err(error)
+        }
         Err(error) => {
             note_failure(memory, &scope, id, &error.chain(), attempts).await?;
             if attempts >= MAX_ATTEMPTS {
@@ -226,7 +235,7 @@ struct Digest {
     summary: summary::Summary,
     sentiment: jarvis_core::Sentiment,
     sentiment_score: f64,
-    embedding: Option<Vec<f32>>,
+    embedding: Option<Embedded>,
 }
 
 enum Plan {
@@ -382,6 +391,9 @@ async fn write_digest(
     if model.is_none() {
         notes.push(note::EMBEDDING_UNAVAILABLE.to_owned());
     }
+    if let Some(spent) = digest.embedding.as_ref().and_then(|e| e.spent.as_ref()) {
+        spending::record(tx, gym, Some(&material.session.session_id), spent, now).await?;
+    }
     let summary = NewSummary {
         id: SummaryId::new(now),
         session: &material.session.session_id,
@@ -390,7 +402,7 @@ async fn write_digest(
         key_topics: &digest.summary.key_topics,
         sentiment: digest.sentiment.as_str(),
         sentiment_score: digest.sentiment_score,
-        embedding: digest.embedding,
+        embedding: digest.embedding.map(|embedded| embedded.vector),
         embedding_model: model.unwrap_or(UNKNOWN_MODEL),
         language: material.session.language.as_str(),
         duration_seconds: material.duration_seconds(),

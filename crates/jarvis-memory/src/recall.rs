@@ -1,8 +1,10 @@
 //! What a member said before, nearest to a question.
 
 use crate::extract::mask_health;
-use crate::{Memory, MemoryError};
-use jarvis_core::{ConsentSet, ErrorCode, Language, MemberId, Purpose, Scope, SessionId, SessionState};
+use crate::{Memory, MemoryError, spending};
+use jarvis_core::{
+    Actor, ConsentSet, ErrorCode, GymId, Language, MemberId, Purpose, Scope, SessionId, SessionState,
+};
 use jarvis_db::queries::summary::{self, Match};
 use jarvis_db::queries::{consent, gym, member, session};
 use jarvis_observe::METRICS;
@@ -34,7 +36,7 @@ pub struct RecallQuery {
 pub enum RecallMethod {
     /// By meaning: exact cosine over the member's summaries.
     Embedding,
-    /// By words, since no embedding model is there.
+    /// By words, since no embedding model is there or its provider fails.
     FullText,
 }
 
@@ -88,7 +90,7 @@ async fn find(
     let found = found.ok_or_else(|| MemoryError::refused(ErrorCode::MemberNotFound))?;
     let model = gym::embedding_model(&mut tx, found.gym_id).await?;
     tx.commit().await?;
-    let vector = memory.embedder.query(&model, &query.text).await?;
+    let vector = embedded(memory, found.gym_id, &model, &query.text).await?;
     let mut tx = memory.db.begin(&scope).await?;
     let consents = consent::in_force(&mut tx, found.gym_id, member).await?;
     if !consents.allows(Purpose::Memory) {
@@ -114,6 +116,33 @@ async fn find(
         }
     }
     Ok(recalled)
+}
+
+/// The vector of a question; none when there is no model for it or its provider fails, and recall is by words.
+async fn embedded(
+    memory: &Memory,
+    gym: GymId,
+    model: &str,
+    text: &str,
+) -> Result<Option<Vec<f32>>, MemoryError> {
+    let error = match memory.embedder.query(model, text).await {
+        Ok(None) => return Ok(None),
+        Ok(Some(embedded)) => {
+            if let Some(spent) = &embedded.spent {
+                let mut tx = memory.db.begin(&Scope::gym(gym, Actor::Server)).await?;
+                spending::record(&mut tx, gym, None, spent, memory.clock.now()).await?;
+                tx.commit().await?;
+            }
+            return Ok(Some(embedded.vector));
+        }
+        Err(MemoryError::Embedding(error)) => error,
+        Err(other) => return Err(other),
+    };
+    tracing::warn!(
+        cause = error.kind.code(),
+        "a question could not be embedded: recall is by words"
+    );
+    Ok(None)
 }
 
 /// The assistant may while the member agrees to it; people of the gym only if the member shares it with them.

@@ -6,6 +6,7 @@ mod commands;
 mod connection;
 #[cfg(test)]
 mod documented;
+mod embeddings;
 mod failure;
 mod global;
 mod language;

@@ -69,7 +69,7 @@ pub async fn start(settings: &Settings) -> anyhow::Result<Serving> {
     let listener = bind(settings.listen).await?;
     let watching = settings.watching.bind().await?;
     let address = listener.local_addr()?;
-    let memory = wiring::memory(db).await;
+    let memory = wiring::memory(db).await?;
     let tokens = signing::load_or_create(&settings.signing_key)?;
     let stop = CancellationToken::new();
     let readiness = Readiness::new();

@@ -1,5 +1,6 @@
 //! Puts the crates together: database, clock, embedder, worker.
 
+use crate::embeddings::ProviderSettings;
 use anyhow::Context as _;
 use chrono::TimeDelta;
 use jarvis_api::Readiness;
@@ -24,13 +25,13 @@ pub fn clock() -> SharedClock {
     Arc::new(SystemClock)
 }
 
-/// Memory on this database, with the local model when its weights are there.
-pub async fn memory(db: Db) -> Memory {
-    Memory {
+/// Memory on this database, with the embeddings that the environment chooses.
+pub async fn memory(db: Db) -> anyhow::Result<Memory> {
+    Ok(Memory {
         db,
         clock: clock(),
-        embedder: embedder().await,
-    }
+        embedder: embedder().await?,
+    })
 }
 
 /// Memory for a command that compares no meanings.
@@ -43,7 +44,21 @@ pub fn memory_without_model(db: Db) -> Memory {
     }
 }
 
-async fn embedder() -> Embedder {
+async fn embedder() -> anyhow::Result<Embedder> {
+    let Some(settings) = ProviderSettings::from_environment()? else {
+        return Ok(local_embedder().await);
+    };
+    // A machine that asks a provider needs no weights; where they are, gyms of the local model go on.
+    let local = match local_embedder().await {
+        Embedder::Local(local) => Some(local),
+        _ => None,
+    };
+    let provider = settings.connect(local)?;
+    tracing::info!(model = provider.model, "embeddings are asked of a provider");
+    Ok(Embedder::Provider(Arc::new(provider)))
+}
+
+async fn local_embedder() -> Embedder {
     let paths = match weight_paths() {
         Ok(paths) => paths,
         Err(error) => return Embedder::Unavailable(error.to_string()),

@@ -25,3 +25,4 @@ impl DbError {
         }
     }
 }
+pub mod usage;

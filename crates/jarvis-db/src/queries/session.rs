@@ -313,6 +313,28 @@ pub async fn note_failure(
     Ok(())
 }
 
+/// Notes what a session waits for, and takes back the try that was counted: it was none. Without effect when turns
+/// arrived since.
+pub async fn note_waiting(
+    tx: &mut ScopedTx,
+    gym: GymId,
+    session: &SessionId,
+    waits_for: &str,
+    attempts: i32,
+) -> Result<(), DbError> {
+    sqlx::query!(
+        "update public.conversation_sessions set last_error = $3, attempts = attempts - 1
+          where gym_id = $1 and session_id = $2 and state = 'closing' and attempts = $4",
+        gym.as_uuid(),
+        session.as_str(),
+        waits_for,
+        attempts,
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
 /// What processing found.
 #[derive(Debug, Clone)]
 pub struct Outcome<'a> {

@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::error::{LlmError, LlmErrorKind};
 use crate::registry::{ModelEntry, ModelRegistry, Role};
-use crate::retry::{self, Backoff, LONGEST_WAIT};
+use crate::retry::{self, Backoff};
 
 /// Longer bodies are refused: a full batch of vectors is about 1 MiB.
 const LONGEST_BODY_BYTES: usize = 32 * 1024 * 1024;
@@ -36,6 +36,8 @@ pub struct OpenAiConfig {
     pub connect_timeout: Duration,
     /// Tries after the first.
     pub max_retries: u32,
+    /// A provider that asks for a longer wait is not waited for; the error carries the wait to the job queue.
+    pub longest_wait: Duration,
     /// Waits between tries where the provider does not name one.
     pub backoff: Backoff,
     /// Shortens the waits, so that clients do not come back all at once.
@@ -53,6 +55,7 @@ impl OpenAiConfig {
             timeout: Duration::from_mins(1),
             connect_timeout: Duration::from_secs(5),
             max_retries: 2,
+            longest_wait: Duration::from_mins(2),
             backoff: Backoff::default(),
             jitter: Arc::new(rand::random::<f64>),
             batch_inputs: 128,
@@ -193,7 +196,9 @@ impl OpenAi {
                 attempts: attempt + 1,
                 ..failure.error
             };
-            let too_long = error.retry_after.is_some_and(|wait| wait > LONGEST_WAIT);
+            let too_long = error
+                .retry_after
+                .is_some_and(|wait| wait > self.config.longest_wait);
             if !failure.worth_a_retry || too_long || attempt >= self.config.max_retries {
                 return Err(error);
             }

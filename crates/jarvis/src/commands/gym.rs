@@ -2,6 +2,7 @@
 
 use crate::arguments;
 use crate::connection;
+use crate::embeddings::ProviderSettings;
 use crate::failure::{Done, or_taken};
 use crate::global::Global;
 use crate::output::{Output, table};
@@ -48,7 +49,7 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
                 slug,
                 timezone: timezone.name().to_owned(),
                 locale: locale.as_str().to_owned(),
-                embedding_model: jarvis_embed::LocalModel::DEFAULT.name().to_owned(),
+                embedding_model: model_of_choice()?,
             };
             provision::insert_gym(&mut connection::admin(&urls).await?, &gym)
                 .await
@@ -76,4 +77,12 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
         }
     }
     Ok(Done::Ok)
+}
+
+/// The model that the summaries of a new gym are embedded with: the provider's where one is chosen, else our own.
+fn model_of_choice() -> anyhow::Result<String> {
+    Ok(match ProviderSettings::from_environment()? {
+        Some(provider) => provider.model,
+        None => jarvis_embed::LocalModel::DEFAULT.name().to_owned(),
+    })
 }

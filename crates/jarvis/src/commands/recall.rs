@@ -31,7 +31,7 @@ pub struct Arguments {
 pub async fn run(global: &Global, out: Output, a: Arguments) -> anyhow::Result<Done> {
     let desk = connection::desk(global, a.gym.as_deref()).await?;
     let member = connection::find_member(&desk, &a.member).await?;
-    let memory = wiring::memory(desk.db.clone()).await;
+    let memory = wiring::memory(desk.db.clone()).await?;
     let query = RecallQuery {
         text: a.query,
         k: a.k,

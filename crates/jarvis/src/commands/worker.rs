@@ -26,7 +26,7 @@ pub async fn run(global: &Global, out: Output, arguments: Arguments) -> anyhow::
     let urls = connection::urls(global)?;
     let db = connection::db_when_up(&urls.login, arguments.patience.duration()).await?;
     let watching = arguments.watching.bind().await?;
-    let memory = wiring::memory(db).await;
+    let memory = wiring::memory(db).await?;
     let stop = CancellationToken::new();
     let readiness = Readiness::new();
     let mut worker = tokio::spawn(wiring::runner(&memory, &readiness)?.run(stop.clone()));
