@@ -409,7 +409,7 @@ impl From<Summary> for SummaryView {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Recalled)]
 pub(crate) struct RecalledView {
-    /// `embedding`: by meaning. `full_text`: by words, since no embedding model is there.
+    /// `embedding`: by meaning. `full_text`: by words, since no embedding model is there or its provider fails.
     #[schema(value_type = String, example = "embedding")]
     method: RecallMethod,
     /// Best first; empty when nothing fits.

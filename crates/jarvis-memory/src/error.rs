@@ -5,7 +5,7 @@ use jarvis_db::DbError;
 use std::time::Duration;
 
 /// What is waited after a failure of a provider that names no time; its circuit breaker decides further.
-const PROVIDER_PAUSE: Duration = Duration::from_secs(5);
+const PROVIDER_PAUSE: Duration = Duration::from_secs(2);
 /// Nothing is asked again sooner.
 const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 /// A provider that asks for more is tried after an hour all the same.

@@ -2,7 +2,6 @@
 
 use crate::failure::WrongUse;
 use anyhow::Context as _;
-use jarvis_embed::LocalEmbedder;
 use jarvis_llm::{
     Api, Breaker, BreakerSettings, Guarded, ModelEntry, ModelRegistry, OpenAi, OpenAiConfig, Role,
 };
@@ -72,8 +71,8 @@ impl ProviderSettings {
         }))
     }
 
-    /// The provider; nothing is sent yet. `local` serves the gyms whose model it computes.
-    pub fn connect(self, local: Option<Arc<LocalEmbedder>>) -> anyhow::Result<Provider> {
+    /// The provider; nothing is sent yet.
+    pub fn connect(self) -> anyhow::Result<Provider> {
         let mut registry = ModelRegistry::defaults();
         if registry.find_entry(&self.model).is_none() {
             registry.insert(ModelEntry::new(&self.model, Api::Embeddings));
@@ -96,7 +95,7 @@ impl ProviderSettings {
             model: self.model,
             client: Box::new(Guarded::new(client, breaker.clone())),
             breaker,
-            local,
+            local: None,
         })
     }
 }

@@ -49,11 +49,10 @@ async fn embedder() -> anyhow::Result<Embedder> {
         return Ok(local_embedder().await);
     };
     // A machine that asks a provider needs no weights; where they are, gyms of the local model go on.
-    let local = match local_embedder().await {
-        Embedder::Local(local) => Some(local),
-        _ => None,
-    };
-    let provider = settings.connect(local)?;
+    let mut provider = settings.connect()?;
+    if let Embedder::Local(local) = local_embedder().await {
+        provider.local = Some(local);
+    }
     tracing::info!(model = provider.model, "embeddings are asked of a provider");
     Ok(Embedder::Provider(Arc::new(provider)))
 }

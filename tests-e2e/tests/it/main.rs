@@ -25,6 +25,7 @@ mod logs;
 mod many;
 mod outage;
 mod program;
+mod provider;
 mod schema_fuzz;
 mod server;
 mod shutdown;

@@ -9,7 +9,15 @@ use std::process::Stdio;
 use tokio::process::Command;
 
 /// Variables of the surroundings that would change what the program does.
-pub const FOREIGN: [&str; 11] = [
+pub const FOREIGN: [&str; 19] = [
+    "JARVIS_EMBEDDINGS",
+    "JARVIS_EMBEDDING_MODEL",
+    "JARVIS_MAX_CONNECTIONS",
+    "JARVIS_OPENAI_API_KEY",
+    "JARVIS_OPENAI_API_KEY_FILE",
+    "JARVIS_OPENAI_BASE_URL",
+    "JARVIS_OPENAI_TIMEOUT_SECONDS",
+    "JARVIS_TRUSTED_PROXIES",
     "DATABASE_URL",
     "JARVIS_ADMIN_DATABASE_URL",
     "JARVIS_DATA_DIR",

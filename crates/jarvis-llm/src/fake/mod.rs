@@ -81,6 +81,8 @@ pub struct Fault {
     pub code: Option<String>,
     /// Headers of that answer.
     pub headers: Vec<(String, String)>,
+    /// Answer this text with status 200 instead of the real answer, whatever it is.
+    pub text: Option<String>,
     /// Wait this long first.
     pub delay: Duration,
 }
@@ -98,6 +100,14 @@ impl Fault {
     pub fn delay(delay: Duration) -> Self {
         Self {
             delay,
+            ..Self::default()
+        }
+    }
+
+    /// A success with this text, JSON or not.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self {
+            text: Some(text.into()),
             ..Self::default()
         }
     }
@@ -182,6 +192,11 @@ impl FakeOpenAi {
         self.world.memory().faults.push_back(fault);
     }
 
+    /// From now on every request meets this fault, after the queued ones; `None` ends it.
+    pub fn always(&self, fault: Option<Fault>) {
+        self.world.memory().standing = fault;
+    }
+
     /// Everything received so far.
     pub fn requests(&self) -> Vec<RecordedRequest> {
         self.world.memory().requests.clone()
@@ -204,6 +219,7 @@ struct World {
 struct Memory {
     answers: HashMap<String, VecDeque<Answer>>,
     faults: VecDeque<Fault>,
+    standing: Option<Fault>,
     requests: Vec<RecordedRequest>,
     /// Beginnings of prompts that a provider would have in its cache by now.
     cached_prompts: HashSet<String>,
@@ -248,7 +264,8 @@ fn record(world: &World, path: &str, body: Option<&Value>) -> (usize, Option<Fau
         path: path.to_owned(),
         body: body.cloned().unwrap_or_default(),
     });
-    (memory.requests.len(), memory.faults.pop_front())
+    let fault = memory.faults.pop_front().or_else(|| memory.standing.clone());
+    (memory.requests.len(), fault)
 }
 
 fn request_id(number: usize) -> HeaderValue {
@@ -256,6 +273,9 @@ fn request_id(number: usize) -> HeaderValue {
 }
 
 fn fault_response(fault: &Fault) -> Option<Response> {
+    if let Some(text) = &fault.text {
+        return Some(text.clone().into_response());
+    }
     let status = fault.status?;
     let code = fault.code.as_deref().unwrap_or("fault_on_demand");
     let mut response = ApiError::new(status, code, "fault on demand").into_response();
