@@ -52,8 +52,12 @@ pub enum BreakerState {
 #[derive(Clone)]
 pub struct Breaker(Arc<Shared>);
 
+/// Hears of every change.
+type Watcher = Box<dyn Fn(&BreakerState) + Send + Sync>;
+
 struct Shared {
     settings: BreakerSettings,
+    watcher: Option<Watcher>,
     inner: Mutex<Inner>,
 }
 
@@ -81,10 +85,30 @@ const WHILE_TRYING: Duration = Duration::from_secs(1);
 impl Breaker {
     /// A closed one.
     pub fn new(settings: BreakerSettings) -> Self {
+        Self::make(settings, None)
+    }
+
+    /// A closed one that tells `watcher` where it stands: now, and whenever a call changes that.
+    pub fn watched(
+        settings: BreakerSettings,
+        watcher: impl Fn(&BreakerState) + Send + Sync + 'static,
+    ) -> Self {
+        watcher(&BreakerState::Closed);
+        Self::make(settings, Some(Box::new(watcher)))
+    }
+
+    fn make(settings: BreakerSettings, watcher: Option<Watcher>) -> Self {
         Self(Arc::new(Shared {
             settings,
+            watcher,
             inner: Mutex::default(),
         }))
+    }
+
+    fn tell(&self) {
+        if let Some(watcher) = &self.0.watcher {
+            watcher(&self.state());
+        }
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -128,6 +152,8 @@ impl Breaker {
                 return Err(error);
             }
             inner.trying = true;
+            drop(inner);
+            self.tell();
         }
         Ok(Permit {
             breaker: self.clone(),
@@ -141,6 +167,8 @@ impl Breaker {
             tracing::info!("the model provider answers again");
         }
         *inner = Inner::default();
+        drop(inner);
+        self.tell();
     }
 
     fn failed(&self, cause: &'static str, asked: Option<Duration>) {
@@ -161,6 +189,8 @@ impl Breaker {
             .min(settings.longest_pause);
         inner.pauses = inner.pauses.saturating_add(1);
         inner.open_until = Some(Instant::now() + doubled);
+        drop(inner);
+        self.tell();
         let pause_ms = u64::try_from(doubled.as_millis()).unwrap_or(u64::MAX);
         tracing::warn!(cause, pause_ms, "the model provider fails and is left alone");
     }

@@ -3,9 +3,11 @@
 use crate::failure::WrongUse;
 use anyhow::Context as _;
 use jarvis_llm::{
-    Api, Breaker, BreakerSettings, Guarded, ModelEntry, ModelRegistry, OpenAi, OpenAiConfig, Role,
+    Api, Breaker, BreakerSettings, BreakerState, Guarded, ModelEntry, ModelRegistry, OpenAi, OpenAiConfig,
+    Role,
 };
 use jarvis_memory::Provider;
+use jarvis_observe::provider::note_breaker;
 use secrecy::SecretString;
 use std::path::Path;
 use std::sync::Arc;
@@ -89,7 +91,7 @@ impl ProviderSettings {
         };
         let client = OpenAi::new(config, Arc::new(registry))
             .map_err(|error| WrongUse(format!("{BASE_URL}, {KEY}: {error}")))?;
-        let breaker = Breaker::new(BreakerSettings::default());
+        let breaker = Breaker::watched(BreakerSettings::default(), |state| note_breaker(seen(state)));
         Ok(Provider {
             name: "openai".to_owned(),
             model: self.model,
@@ -97,6 +99,16 @@ impl ProviderSettings {
             breaker,
             local: None,
         })
+    }
+}
+
+/// Where the breaker stands, as the metrics have it.
+fn seen(state: &BreakerState) -> jarvis_observe::provider::Breaker {
+    use jarvis_observe::provider::Breaker;
+    match state {
+        BreakerState::Closed => Breaker::Closed,
+        BreakerState::HalfOpen { .. } => Breaker::HalfOpen,
+        BreakerState::Open { .. } => Breaker::Open,
     }
 }
 

@@ -114,7 +114,7 @@ impl Stage {
     }
 
     /// One summary and one row of the ledger per conversation, and no trace of words or key.
-    async fn is_whole_after(self, conversations: i64) {
+    async fn conclude(self, conversations: i64) {
         let pool = self.db.admin_pool();
         let summaries = "select count(*) from public.conversation_summaries where embedding is not null";
         assert_eq!(count(pool, summaries).await, conversations);
@@ -183,7 +183,7 @@ async fn whatever_the_provider_answers_nothing_is_lost_and_no_nonsense_is_stored
         stage.processed(&session).await;
         assert_eq!(stage.recall().await, "embedding", "{cause}");
     }
-    stage.is_whole_after(conversations).await;
+    stage.conclude(conversations).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -216,7 +216,7 @@ async fn a_provider_that_is_down_is_left_alone_and_everything_follows_when_it_is
     }
     let ready = stage.readiness().await;
     assert_eq!(ready["embedding"]["status"], "ready", "{ready}");
-    stage.is_whole_after(4).await;
+    stage.conclude(4).await;
 }
 
 #[tokio::test]
