@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 pub mod allowance;
+#[cfg(test)]
+mod any_input;
 mod body;
 mod caller;
 mod device;

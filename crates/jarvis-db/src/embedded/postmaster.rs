@@ -139,3 +139,35 @@ fn is_alive(pid: u32) -> bool {
         .is_ok_and(|stat| stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('Z')));
     !zombie && !matches!(send(pid, None), Err(Errno::ESRCH))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn numbers_that_mean_groups_of_processes_are_nobody() {
+        for pid in [0, 1, u32::MAX, 1 << 31] {
+            let file = PidFile { pid, port: None };
+            assert!(file.is_gone(), "{pid}");
+            assert!(!file.is_postmaster_of(Path::new("/nowhere")), "{pid}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_pid_file_is_read_or_none(bytes in any::<Vec<u8>>(), pid in any::<i64>(), port in any::<i64>()) {
+            let folder = std::env::temp_dir().join(format!("jarvis-pid-{}", std::process::id()));
+            fs::create_dir_all(&folder).unwrap();
+            let written = |bytes: &[u8]| {
+                fs::write(folder.join("postmaster.pid"), bytes).unwrap();
+                PidFile::read(&folder)
+            };
+            drop(written(&bytes));
+            let read = written(format!("{pid}\n/data\n17\n{port}\n").as_bytes());
+            prop_assert_eq!(read.map(|file| file.pid), u32::try_from(pid).ok());
+            prop_assert_eq!(read.and_then(|file| file.port), u16::try_from(port).ok().filter(|_| u32::try_from(pid).is_ok()));
+            fs::remove_dir_all(&folder).unwrap();
+        }
+    }
+}

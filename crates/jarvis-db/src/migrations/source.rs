@@ -266,3 +266,23 @@ fn write_new(path: &Path, content: &str) -> std::io::Result<()> {
     }
     fs::File::create_new(path)?.write_all(content.as_bytes())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_file_name_is_a_migration_or_none(any_name in any::<String>(), digits in "[0-9]{12,16}", name in "[a-z_.]{0,8}") {
+            for file in [any_name, format!("{digits}_{name}.sql"), format!("{digits}{name}")] {
+                if let Some((version, name)) = parse(&file) {
+                    prop_assert_eq!(version.len(), 14);
+                    prop_assert_eq!(format!("{version}_{name}.sql"), file);
+                } else {
+                    drop(refuse_short_version(&file));
+                }
+            }
+        }
+    }
+}

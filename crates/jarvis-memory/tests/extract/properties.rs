@@ -6,6 +6,7 @@ use jarvis_memory::extract::{HEALTH_MASK, MOST_FACTS, mask_health, passes_eviden
 use jarvis_memory::sentiment::sentiment;
 use jarvis_memory::summary::{LONGEST_SUMMARY, summarise};
 use proptest::prelude::*;
+use std::time::Instant;
 
 /// Fragments the rules know, glued in any order, with odd characters between them.
 fn talk() -> impl Strategy<Value = String> {
@@ -77,5 +78,50 @@ proptest! {
         let masked = mask_health(&text, Language::Fr);
         prop_assert_eq!(masked.spans > 0, masked.text.contains(HEALTH_MASK) && masked.text != text);
         prop_assert!(facts(&said(&[&masked.text])).iter().all(|f| !f.health));
+    }
+}
+
+/// The shortest of three times.
+fn seconds(work: impl Fn()) -> f64 {
+    let once = || {
+        let begun = Instant::now();
+        work();
+        begun.elapsed().as_secs_f64()
+    };
+    once().min(once()).min(once())
+}
+
+/// A conversation is worked with up to 200 000 characters; whoever makes them up must not stop a worker with them.
+#[test]
+fn reading_takes_time_in_proportion_to_length_whatever_is_said() {
+    let patterns = [
+        "j'ai mal au genou droit depuis janvier, ",
+        "plus de squats ",
+        "non pardon ",
+        "a",
+        "'",
+        "1,5",
+        "\u{301}",
+        "à l'épaule et ",
+        "?! ",
+        "il y a 3 ans et depuis le 31 février et ",
+    ];
+    for pattern in patterns {
+        let long = |bytes: usize| pattern.repeat(bytes / pattern.len());
+        let read = |text: &str| {
+            let turns = said(&[text]);
+            let found = facts(&turns);
+            sentiment(&turns);
+            summarise(&turns, &found, "Sophie", Language::Fr);
+            mask_health(text, Language::Fr);
+        };
+        let (short, full) = (long(25_000), long(100_000));
+        let (quarter, whole) = (seconds(|| read(&short)), seconds(|| read(&full)));
+        println!("{pattern:?}: 25 kB {quarter:.3} s, 100 kB {whole:.3} s");
+        // Linear is 4, quadratic 16; a busy machine adds its own.
+        assert!(
+            whole < 10.0 * quarter + 0.5,
+            "{pattern:?}: {quarter:.3} s, {whole:.3} s"
+        );
     }
 }

@@ -2,7 +2,7 @@
 
 pub(crate) mod close;
 pub(crate) mod events;
-mod incoming;
+pub(crate) mod incoming;
 pub(crate) mod open;
 pub(crate) mod recall;
 pub(crate) mod reprocess;
