@@ -41,10 +41,6 @@ pub enum RecallMethod {
 }
 
 impl RecallMethod {
-    fn of(vector: bool) -> Self {
-        if vector { Self::Embedding } else { Self::FullText }
-    }
-
     /// The word on the wire and in the metrics.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -89,15 +85,21 @@ async fn find(
     let found = member::find(&mut tx, member).await?;
     let found = found.ok_or_else(|| MemoryError::refused(ErrorCode::MemberNotFound))?;
     let model = gym::embedding_model(&mut tx, found.gym_id).await?;
+    let consents = consent::in_force(&mut tx, found.gym_id, member).await?;
     tx.commit().await?;
+    let nothing = || Recalled {
+        method: RecallMethod::FullText,
+        memories: Vec::new(),
+    };
+    if !consents.allows(Purpose::Memory) {
+        // Nor is the question shown to a provider.
+        return Ok(nothing());
+    }
     let vector = embedded(memory, found.gym_id, &model, &query.text).await?;
     let mut tx = memory.db.begin(&scope).await?;
     let consents = consent::in_force(&mut tx, found.gym_id, member).await?;
     if !consents.allows(Purpose::Memory) {
-        return Ok(Recalled {
-            method: RecallMethod::of(vector.is_some()),
-            memories: Vec::new(),
-        });
+        return Ok(nothing());
     }
     let mut recalled = match vector {
         Some(vector) => Recalled {
