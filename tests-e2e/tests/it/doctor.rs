@@ -1,7 +1,7 @@
 //! `jarvis doctor`: each finding is planted and found, with its cause and its mend, in both languages.
 
 use crate::cli::BROKEN;
-use crate::program::{Program, text};
+use crate::program::{Program, fetched, text};
 use jarvis_testkit::TestDb;
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
@@ -172,8 +172,53 @@ async fn the_machine_is_looked_at_too() {
     let report = program.json(&["doctor", "--min-free", "0"]).await;
     assert_eq!(
         (codes(&report, "findings"), codes(&report, "notes")),
-        (vec![], vec!["model_missing".to_owned()])
+        (
+            vec![],
+            vec!["backup_missing".to_owned(), "model_missing".to_owned()]
+        )
     );
+}
+
+#[tokio::test]
+async fn a_backup_that_is_missing_old_or_damaged_is_noticed() {
+    if fetched("JARVIS_PG_DIR").is_none() {
+        return;
+    }
+    let db = TestDb::new().await;
+    let program = Program::on(&db);
+    let notes = |report: &Value| codes(report, "notes").contains(&"backup_missing".to_owned());
+    assert!(notes(&program.json(&["doctor"]).await));
+    for arguments in [["backup", "key"].as_slice(), &["backup"]] {
+        let ended = program.run(arguments).await;
+        assert_eq!(ended.code, 0, "{ended:?}");
+    }
+    assert!(!notes(&program.json(&["doctor"]).await));
+    let files = std::fs::read_dir(program.data().join("backups")).unwrap();
+    let files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+    let [label] = files
+        .iter()
+        .filter(|f| f.extension().is_some_and(|e| e == "json"))
+        .collect::<Vec<_>>()[..]
+    else {
+        panic!("one label: {files:?}");
+    };
+    let [backup] = files
+        .iter()
+        .filter(|f| f.extension().is_some_and(|e| e == "age"))
+        .collect::<Vec<_>>()[..]
+    else {
+        panic!("one backup: {files:?}");
+    };
+    let mut told: Value = serde_json::from_slice(&std::fs::read(label).unwrap()).unwrap();
+    told["created_at"] = serde_json::json!("2020-01-01T00:00:00Z");
+    std::fs::write(label, told.to_string()).unwrap();
+    assert_eq!(codes(&found(&program, &[]).await, "findings"), ["backup_old"]);
+    let patient = program.json(&["doctor", "--max-backup-age", "1000000"]).await;
+    assert_eq!(patient["findings"], serde_json::json!([]));
+    let whole = std::fs::read(backup).unwrap();
+    std::fs::write(backup, &whole[..whole.len() - 1]).unwrap();
+    let report = found(&program, &["--max-backup-age", "1000000"]).await;
+    assert_eq!(codes(&report, "findings"), ["backup_damaged"], "{report}");
 }
 
 #[tokio::test]

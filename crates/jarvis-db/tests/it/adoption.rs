@@ -79,7 +79,7 @@ async fn build_guide(url: &SecretString) {
     }
 }
 
-async fn guide() -> TestDb {
+pub async fn guide() -> TestDb {
     let test = TestDb::empty().await;
     run(test.url(), IDENTITIES).await;
     build_guide(test.url()).await;
@@ -94,7 +94,7 @@ async fn try_adopting(
     adopt(url, Source::embedded(), settings, for_good, &|_| {}).await
 }
 
-async fn adopted(url: &SecretString, settings: &AdoptionSettings) -> Adopted {
+pub async fn adopted(url: &SecretString, settings: &AdoptionSettings) -> Adopted {
     let adopted = try_adopting(url, settings, true).await.unwrap();
     assert_eq!(adopted.verdict, Verdict::Adopted, "{:#?}", adopted.findings);
     adopted

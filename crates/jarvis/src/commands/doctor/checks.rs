@@ -2,10 +2,11 @@
 
 use super::Finding;
 use crate::commands::db::serving_login;
-use crate::connection::{self, Urls};
+use crate::connection::Urls;
 use crate::wiring;
 use chrono::{DateTime, TimeDelta, Utc};
 use jarvis_core::{Clock as _, SystemClock};
+use jarvis_db::backup;
 use jarvis_db::lint::{self, Severity};
 use jarvis_db::migrations::{self, Source, State};
 use jarvis_db::queries::invariant;
@@ -197,6 +198,52 @@ pub async fn machine(
     ])
 }
 
+/// The backups of this database in `folder`: that there are any, that they are whole as far as can be seen without
+/// reading them, and that the newest is not older than `patience`.
+pub async fn backups(
+    conn: &mut PgConnection,
+    folder: &Path,
+    patience: TimeDelta,
+) -> anyhow::Result<Vec<Finding>> {
+    let (database, _) = invariant::identity(conn).await?;
+    let kept = if folder.is_dir() {
+        backup::list(folder)?
+    } else {
+        Vec::new()
+    };
+    let ours = |label: &backup::Label| label.database == database;
+    let labels = kept
+        .iter()
+        .filter_map(|kept| kept.label.as_ref())
+        .filter(|label| ours(label));
+    let newest = labels.map(|label| label.created_at).max();
+    let old = newest.filter(|made| SystemClock.now() - *made > patience);
+    let damaged = kept.iter().filter(|kept| match &kept.label {
+        Some(label) => {
+            ours(label) && std::fs::metadata(&kept.path).is_ok_and(|file| file.len() != label.bytes)
+        }
+        None => true,
+    });
+    Ok(vec![
+        Finding::about(
+            "backup_damaged",
+            damaged.map(|kept| kept.path.display().to_string()).collect(),
+        ),
+        Finding::about(
+            "backup_old",
+            old.map(|made| made.to_rfc3339()).into_iter().collect(),
+        ),
+        Finding::about(
+            "backup_missing",
+            newest
+                .is_none()
+                .then(|| folder.display().to_string())
+                .into_iter()
+                .collect(),
+        ),
+    ])
+}
+
 /// How far the other clock is ahead, when it was read between `before` and `after`; zero when it may be in step.
 fn skew(before: DateTime<Utc>, there: DateTime<Utc>, after: DateTime<Utc>) -> TimeDelta {
     if there < before {
@@ -216,11 +263,6 @@ fn free_mb(folder: &Path) -> anyhow::Result<Option<u64>> {
     let disk = nix::sys::statvfs::statvfs(folder)?;
     let bytes = u128::from(disk.blocks_available()) * u128::from(disk.fragment_size());
     Ok(Some(u64::try_from(bytes / 1_000_000)?))
-}
-
-/// The data folder that the database's files are in, or would be.
-pub fn folder(global: &crate::global::Global) -> anyhow::Result<std::path::PathBuf> {
-    connection::data_dir(global)
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ macro_rules! kind {
 
 /// Every kind, in the order in which a report shows them.
 #[rustfmt::skip]
-pub static KINDS: [Kind; 19] = [
+pub static KINDS: [Kind; 22] = [
     kind!(Error "migrations_pending"
         what "migrations are not applied yet" "des migrations ne sont pas encore appliquées"
         meaning "The program and the database do not fit: a server refuses to start. Nothing else is checked before they are."
@@ -181,6 +181,30 @@ pub static KINDS: [Kind; 19] = [
               "des sauvegardes, des journaux ou d'autres programmes sur le même disque"
         mend "make room, or move the data folder (JARVIS_DATA_DIR) while jarvis is stopped"
              "faites de la place, ou déplacez le dossier de données (JARVIS_DATA_DIR) jarvis arrêté"),
+    kind!(Error "backup_damaged"
+        what "a backup is not what it was when it was made" "une sauvegarde n'est plus ce qu'elle était"
+        meaning "It may not open when it is needed. Its length differs from its label, or the label is gone."
+                "Elle pourrait ne pas s'ouvrir le jour venu. Sa longueur diffère de son étiquette, ou l'étiquette a disparu."
+        cause "a copy that was cut short, a full disk, or a file moved without its `.json`"
+              "une copie interrompue, un disque plein, ou un fichier déplacé sans son `.json`"
+        mend "`jarvis backup --verify FILE` tells more; make a new one with `jarvis backup`, then remove this one"
+             "`jarvis backup --verify FICHIER` en dit plus ; faites-en une nouvelle par `jarvis backup`, puis retirez celle-ci"),
+    kind!(Warning "backup_old"
+        what "the newest backup is old" "la dernière sauvegarde est ancienne"
+        meaning "What was said since would be lost with this machine."
+                "Ce qui a été dit depuis serait perdu avec cette machine."
+        cause "the timer is off, or the last backups failed: `systemctl status jarvis-backup.timer jarvis-backup`"
+              "le minuteur est arrêté, ou les dernières sauvegardes ont échoué : `systemctl status jarvis-backup.timer jarvis-backup`"
+        mend "`jarvis backup`, then see why it did not happen by itself"
+             "`jarvis backup`, puis cherchez pourquoi elle ne s'est pas faite d'elle-même"),
+    kind!(Unknown "backup_missing"
+        what "no backup is known here" "aucune sauvegarde n'est connue ici"
+        meaning "Unless your database is saved elsewhere, everything would be lost with this machine."
+                "Si la base n'est pas sauvegardée ailleurs, tout serait perdu avec cette machine."
+        cause "none was made yet, or they are in a folder that JARVIS_BACKUP_DIR does not name"
+              "aucune n'a encore été faite, ou elles sont dans un dossier que JARVIS_BACKUP_DIR ne nomme pas"
+        mend "`jarvis backup key`, `jarvis backup`, and the timer in `deploy/`"
+             "`jarvis backup key`, `jarvis backup`, et le minuteur de `deploy/`"),
     kind!(Unknown "model_missing"
         what "embedding weights are missing on this machine" "des poids de modèle manquent sur cette machine"
         meaning "If the worker runs here, conversations are found by their words, not by their meaning."

@@ -3,11 +3,13 @@
 mod checks;
 mod kinds;
 
+use crate::commands::backup;
 use crate::connection;
 use crate::failure::{Done, WrongUse};
 use crate::global::Global;
 use crate::language::Lang;
 use crate::output::{Output, table};
+use chrono::TimeDelta;
 use jarvis_db::lint::{self, Severity};
 use jarvis_db::queries::invariant::{self, BrokenSession};
 use kinds::{KINDS, Kind};
@@ -33,6 +35,9 @@ pub struct Arguments {
     /// Warn when the data folder has less room than this, in megabytes
     #[arg(long, value_name = "MB", default_value_t = 1000)]
     min_free: u64,
+    /// Warn when the newest backup is older than this, in hours
+    #[arg(long, value_name = "HOURS", default_value_t = 36)]
+    max_backup_age: u32,
 }
 
 /// What else doctor does.
@@ -144,7 +149,10 @@ async fn examine(global: &Global, arguments: &Arguments, lang: Lang) -> anyhow::
         ));
         refused_writes = invariant::refusals(&mut conn).await?;
     }
-    found.extend(checks::machine(&mut conn, &checks::folder(global)?, arguments.min_free).await?);
+    let home = connection::home(global)?;
+    found.extend(checks::machine(&mut conn, &home, arguments.min_free).await?);
+    let patience = TimeDelta::hours(arguments.max_backup_age.into());
+    found.extend(checks::backups(&mut conn, &backup::default_folder(global)?, patience).await?);
     found.retain(|finding| finding.count() > 0);
     let place = |finding: &Finding| KINDS.iter().position(|kind| std::ptr::eq(kind, finding.kind));
     found.sort_by_key(place);
