@@ -237,6 +237,9 @@ async fn every_finding_is_explained_and_planted_in_a_test() {
         .collect();
     // The clock of another machine cannot be set from here: its arithmetic has a test of its own.
     let elsewhere = [
+        "backup_damaged",
+        "backup_old",
+        "backup_missing",
         "login_unfit",
         "login_too_powerful",
         "disk_low",

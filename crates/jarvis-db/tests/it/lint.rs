@@ -581,7 +581,6 @@ async fn adoption_closes_the_holes_of_the_guide_and_leaves_the_operators_own() {
     for code in [
         "policy_without_identity",
         "policy_to_public",
-        "update_without_check",
         "unique_without_tenant",
         "tenant_column_missing",
         "foreign_key_without_tenant",
