@@ -231,7 +231,7 @@ async fn every_finding_is_explained_and_planted_in_a_test() {
         .iter()
         .map(|line| text(line, "/0"))
         .collect();
-    let rules: BTreeSet<_> = jarvis_db::lint::RULES
+    let rules: BTreeSet<_> = jarvis_testkit::lint::RULES
         .iter()
         .map(|rule| rule.code.to_owned())
         .collect();

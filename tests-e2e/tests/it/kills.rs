@@ -94,10 +94,22 @@ fn shoot(pid: i32) {
     let _gone = kill(Pid::from_raw(pid), Signal::SIGKILL);
 }
 
+/// The postmaster; after the last shot it may just be starting again.
+async fn running_postmaster(program: &Program) -> i32 {
+    let begun = Instant::now();
+    loop {
+        if let Some(pid) = postmaster(&program.data()) {
+            return pid;
+        }
+        assert!(begun.elapsed() < PATIENCE, "PostgreSQL does not come back");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// Kills, and sees to it that the server runs again afterwards, at the same place.
 async fn strike(victim: Victim, server: Server, program: &Program, port: u16) -> Server {
     let address = server.address.clone();
-    let postgres = postmaster(&program.data()).expect("PostgreSQL runs");
+    let postgres = running_postmaster(program).await;
     match victim {
         Victim::Postmaster => {
             shoot(postgres);

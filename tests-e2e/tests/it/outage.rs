@@ -8,8 +8,7 @@ use crate::stored::count;
 use crate::storm;
 use crate::traffic::{self, Crowd};
 use crate::verdict::judge;
-use jarvis_db::embedded::{Embedded, EmbeddedSettings};
-use jarvis_testkit::TestDb;
+use jarvis_testkit::{StoppableServer, TestDb};
 use nix::sys::signal::Signal;
 use rand::RngExt as _;
 use reqwest::StatusCode;
@@ -66,37 +65,15 @@ async fn connections_cut_under_load_lose_nothing_and_show_no_gym_to_another() {
     assert_eq!(status.code(), Some(0));
 }
 
-/// A PostgreSQL of this test's own, migrated, at a port that stays the same.
-struct Database {
-    settings: EmbeddedSettings,
-    running: Option<Embedded>,
-}
-
-impl Database {
-    async fn start(program: &mut Program) -> Self {
-        let settings = EmbeddedSettings {
-            durable: false,
-            ..EmbeddedSettings::new(program.folder().join("database"))
-        };
-        let running = Embedded::start(&settings, &|_| {}).await.unwrap();
-        program.set("DATABASE_URL", running.login_url().unwrap().expose_secret());
-        program.set("JARVIS_ADMIN_DATABASE_URL", running.admin_url().expose_secret());
-        Self {
-            settings: EmbeddedSettings {
-                port: Some(running.port()),
-                ..settings
-            },
-            running: Some(running),
-        }
-    }
-
-    async fn stop(&mut self) {
-        self.running.take().expect("it runs").stop().await.unwrap();
-    }
-
-    async fn start_again(&mut self) {
-        self.running = Some(Embedded::start(&self.settings, &|_| {}).await.unwrap());
-    }
+/// A database of this test's own, and the program on it.
+async fn on_a_stoppable_server() -> (Program, StoppableServer) {
+    let mut program = Program::without_database();
+    let database = StoppableServer::start(&program.folder().join("database"))
+        .await
+        .unwrap();
+    program.set("DATABASE_URL", database.login_url().expose_secret());
+    program.set("JARVIS_ADMIN_DATABASE_URL", database.admin_url().expose_secret());
+    (program, database)
 }
 
 /// How the probe answers.
@@ -111,10 +88,9 @@ async fn a_database_that_is_down_for_a_while_is_said_and_survived() {
         return;
     }
     let (seed, mut chance) = storm::chance();
-    let mut program = Program::without_database();
-    let mut database = Database::start(&mut program).await;
+    let (program, mut database) = on_a_stoppable_server().await;
     let pool = {
-        let url = database.running.as_ref().unwrap().admin_url().expose_secret();
+        let url = database.admin_url().expose_secret();
         PgPoolOptions::new().max_connections(2).connect_lazy(url).unwrap()
     };
     let server = Server::serve(&program).await;
@@ -123,7 +99,7 @@ async fn a_database_that_is_down_for_a_while_is_said_and_survived() {
     crowd.go_on_for(4, PATIENCE).await;
 
     let down = storm::of(Duration::from_secs(6), Duration::from_mins(1));
-    database.stop().await;
+    database.stop().await.unwrap();
     let gone = Instant::now();
     while gone.elapsed() < down {
         let (status, body) = readyz(&server.address).await;
@@ -134,7 +110,7 @@ async fn a_database_that_is_down_for_a_while_is_said_and_survived() {
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
     let refused = crowd.traffic.refused.load(Ordering::Relaxed);
-    database.start_again().await;
+    database.start_again().await.unwrap();
     let back = Instant::now();
     crowd.go_on_for(1, PATIENCE).await;
     let recovered = back.elapsed();
@@ -163,7 +139,7 @@ async fn a_database_that_is_down_for_a_while_is_said_and_survived() {
     let claims = log.so_far().matches("cannot claim jobs").count();
     let most = 10 + usize::try_from(down.as_secs()).unwrap() / 4;
     assert!(claims <= most, "{claims} failing claims in {down:?}");
-    database.stop().await;
+    database.stop().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -171,9 +147,8 @@ async fn a_server_started_before_its_database_waits_for_it_and_gives_up_with_the
     if fetched("JARVIS_PG_DIR").is_none() {
         return;
     }
-    let mut program = Program::without_database();
-    let mut database = Database::start(&mut program).await;
-    database.stop().await;
+    let (program, mut database) = on_a_stoppable_server().await;
+    database.stop().await.unwrap();
 
     let begun = Instant::now();
     let ended = program
@@ -189,18 +164,15 @@ async fn a_server_started_before_its_database_waits_for_it_and_gives_up_with_the
     let waiting = tokio::spawn(Server::start(waiting));
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert!(!waiting.is_finished(), "it waits");
-    database.start_again().await;
+    database.start_again().await.unwrap();
     let server = waiting.await.unwrap();
     assert_eq!(readyz(&server.address).await.0, StatusCode::OK);
     server.stop(Signal::SIGTERM).await;
 
     // A login that is refused is refused in an hour as well: no waiting.
     let mut stranger = Program::without_database();
-    let port = database.settings.port.unwrap();
-    stranger.set(
-        "DATABASE_URL",
-        &format!("postgres://jarvis_login:wrong@127.0.0.1:{port}/jarvis"),
-    );
+    let (_, place) = database.login_url().expose_secret().split_once('@').unwrap();
+    stranger.set("DATABASE_URL", &format!("postgres://jarvis_login:wrong@{place}"));
     let begun = Instant::now();
     let refused = stranger.json_error(&["serve", "--listen", "127.0.0.1:0"]).await;
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
@@ -208,5 +180,5 @@ async fn a_server_started_before_its_database_waits_for_it_and_gives_up_with_the
         text(&refused, "/error").contains("refuses the login"),
         "{refused}"
     );
-    database.stop().await;
+    database.stop().await.unwrap();
 }

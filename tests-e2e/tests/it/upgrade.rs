@@ -184,7 +184,7 @@ async fn up_replaces_the_earlier_up_under_load() {
     let traffic = crowd.traffic.clone();
     let mut held = crowd.stop().await;
     held.push(staying.promised());
-    let running = jarvis_db::embedded::running(&program.data()).unwrap();
+    let running = jarvis_testkit::embedded::running(&program.data()).unwrap();
     let admin = running.expect("PostgreSQL runs").admin_url;
     let pool = PgPool::connect(admin.expose_secret()).await.unwrap();
     let verdict = judge(&program, &pool, &held).await;
