@@ -10,6 +10,10 @@ use uuid::Uuid;
 
 /// A table of the database, and how its rows may be about a member.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four independent facts, as the catalogue tells them"
+)]
 struct Table {
     /// Quoted, with its schema.
     name: String,
