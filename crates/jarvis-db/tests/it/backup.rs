@@ -181,8 +181,8 @@ async fn a_restored_database_is_the_one_that_was_backed_up() {
         "{:?}",
         made.label
     );
-    let mode = std::fs::metadata(&made.path).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o600);
+    let permissions = std::fs::metadata(&made.path).unwrap().permissions().mode();
+    assert_eq!(permissions & 0o777, 0o600);
     let target = desk.another();
     let restored = desk.restore(&made.path, &target).await.unwrap();
     assert_eq!(
