@@ -4,7 +4,7 @@ use super::{ALERTS, Spec, TABLE, Text};
 use std::fmt::Write as _;
 
 const INTRO: Text = Text {
-    en: "# Metrics
+    en: r#"# Metrics
 
 [Français](metrics.fr.md)
 
@@ -29,8 +29,8 @@ Counters are of one process and begin at 0 with it. What is counted in the datab
 scrape; while the database is away it is not shown, and `jarvis_db_up` is 0.
 
 When a backup was last made is not among them: a backup is a command that ends. Watch the age of its file.
-",
-    fr: "# Métriques
+"#,
+    fr: r#"# Métriques
 
 [English](metrics.md)
 
@@ -58,7 +58,7 @@ base est consultée à la lecture ; tant qu'elle est absente rien n'est montré,
 
 La date de la dernière sauvegarde n'en fait pas partie : une sauvegarde est une commande qui se termine. Surveiller l'âge
 de son fichier.
-",
+"#,
 };
 
 const HEADINGS: Text = Text {
@@ -67,22 +67,22 @@ const HEADINGS: Text = Text {
 };
 
 const RULES: Text = Text {
-    en: "
+    en: r#"
 ## Rules to start from
 
 `deploy/prometheus-rules.yml` has them ready for Prometheus.
 
 | alert | when | for | severity | what to do |
 |---|---|---|---|---|
-",
-    fr: "
+"#,
+    fr: r#"
 ## Des règles pour commencer
 
 `deploy/prometheus-rules.yml` les contient, prêtes pour Prometheus.
 
 | alerte | quand | pendant | gravité | que faire |
 |---|---|---|---|---|
-",
+"#,
 };
 
 /// The page in English, or in French.
