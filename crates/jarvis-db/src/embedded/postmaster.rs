@@ -163,7 +163,7 @@ mod tests {
                 fs::write(folder.join("postmaster.pid"), bytes).unwrap();
                 PidFile::read(&folder)
             };
-            drop(written(&bytes));
+            let _ = written(&bytes);
             let read = written(format!("{pid}\n/data\n17\n{port}\n").as_bytes());
             prop_assert_eq!(read.map(|file| file.pid), u32::try_from(pid).ok());
             prop_assert_eq!(read.and_then(|file| file.port), u16::try_from(port).ok().filter(|_| u32::try_from(pid).is_ok()));
