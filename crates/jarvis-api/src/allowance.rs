@@ -68,7 +68,7 @@ fn seconds(duration: Duration) -> String {
 fn head() -> Vec<Row> {
     use ErrorCode::{HeadersTooLarge, InvalidRequest, InvalidUtf8, Unauthenticated, UriTooLong};
     let closed = ("the connection is closed", "la connexion est fermée");
-    let bad = ("400 or 431 without a body", "400 ou 431 sans corps");
+    let bad = ("400, 414 or 431 without a body", "400, 414 ou 431 sans corps");
     vec![
         row(
             "path and query",
