@@ -39,7 +39,7 @@ pub enum MigrationError {
         versions: Vec<String>,
     },
     /// A version that is neither known here nor on record.
-    #[error("there is no migration {version}")]
+    #[error("there is no such migration to act on: {version}")]
     NoSuchVersion {
         /// What was asked for.
         version: String,

@@ -88,7 +88,17 @@ pub async fn up(url: &SecretString, source: &Source) -> Result<Vec<Applied>, Mig
     Ok(applied)
 }
 
-/// What [`down`] would do.
+/// Which migrations to undo.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Which {
+    /// So many, the highest versions first. After an upgrade that brought versions lower than others that were applied
+    /// already, these are not the ones that were applied last.
+    Newest(usize),
+    /// Exactly these versions.
+    These(Vec<String>),
+}
+
+/// What [`undo`] would do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     /// The migrations that would be undone, in that order.
@@ -97,46 +107,60 @@ pub struct Plan {
     pub lost: Vec<Loss>,
 }
 
-/// Rehearses [`down`] in a transaction that is rolled back.
+/// Rehearses [`undo`] in a transaction that is rolled back.
 ///
 /// # Errors
-/// As [`down`], but for the loss, which is told.
-pub async fn plan_down(url: &SecretString, source: &Source, steps: usize) -> Result<Plan, MigrationError> {
+/// As [`undo`], but for the loss, which is told.
+pub async fn plan_undo(url: &SecretString, source: &Source, which: &Which) -> Result<Plan, MigrationError> {
     let mut connection = connect(url).await?;
     lock(&mut connection).await?;
-    let newest = newest(&mut connection, source, steps).await?;
+    let chosen = chosen(&mut connection, source, which).await?;
     let mut tx = connection.begin().await.map_err(DbError::from)?;
-    let lost = rehearse(&mut tx, source, &newest).await?;
+    let lost = rehearse(&mut tx, source, &chosen).await?;
     tx.rollback().await.map_err(DbError::from)?;
     connection.close().await.map_err(DbError::from)?;
     Ok(Plan {
-        migrations: newest.into_iter().map(Reverted::from).collect(),
+        migrations: chosen.into_iter().map(Reverted::from).collect(),
         lost,
     })
 }
 
-/// Undoes the newest `steps` migrations, all in one transaction: either all of them or none.
+/// Undoes the newest `steps` migrations, as [`undo`].
 ///
 /// # Errors
-/// [`MigrationError::DataLoss`] with the count per table when rows would be lost and `allow_data_loss` is false.
+/// As [`undo`].
 pub async fn down(
     url: &SecretString,
     source: &Source,
     steps: usize,
     allow_data_loss: bool,
 ) -> Result<Vec<Reverted>, MigrationError> {
+    undo(url, source, &Which::Newest(steps), allow_data_loss).await
+}
+
+/// Undoes migrations, the highest version first, all in one transaction: either all of them or none.
+///
+/// # Errors
+/// [`MigrationError::DataLoss`] with the count per table when rows would be lost and `allow_data_loss` is false;
+/// [`MigrationError::NoSuchVersion`] for a version that is not applied.
+pub async fn undo(
+    url: &SecretString,
+    source: &Source,
+    which: &Which,
+    allow_data_loss: bool,
+) -> Result<Vec<Reverted>, MigrationError> {
     let mut connection = connect(url).await?;
     lock(&mut connection).await?;
-    let newest = newest(&mut connection, source, steps).await?;
+    let chosen = chosen(&mut connection, source, which).await?;
     let mut tx = connection.begin().await.map_err(DbError::from)?;
-    let lost = rehearse(&mut tx, source, &newest).await?;
+    let lost = rehearse(&mut tx, source, &chosen).await?;
     if !lost.is_empty() && !allow_data_loss {
         return Err(MigrationError::DataLoss { lost });
     }
-    revert_all(&mut tx, &newest).await?;
+    revert_all(&mut tx, &chosen).await?;
     tx.commit().await.map_err(DbError::from)?;
     connection.close().await.map_err(DbError::from)?;
-    Ok(newest.into_iter().map(Reverted::from).collect())
+    Ok(chosen.into_iter().map(Reverted::from).collect())
 }
 
 impl From<&Migration> for Reverted {
@@ -148,18 +172,31 @@ impl From<&Migration> for Reverted {
     }
 }
 
-async fn newest<'a>(
+async fn chosen<'a>(
     connection: &mut PgConnection,
     source: &'a Source,
-    steps: usize,
+    which: &Which,
 ) -> Result<Vec<&'a Migration>, MigrationError> {
     let recorded = history::recorded(connection).await?;
     history::refuse_foreign(connection, source, &recorded).await?;
-    let applied = recorded.iter().rev();
-    Ok(applied
-        .filter_map(|(version, _)| source.find(version))
-        .take(steps)
-        .collect())
+    let mut applied = recorded
+        .iter()
+        .rev()
+        .filter_map(|(version, _)| source.find(version));
+    let wanted = match which {
+        Which::Newest(steps) => return Ok(applied.take(*steps).collect()),
+        Which::These(versions) => versions,
+    };
+    let absent = |version: &&String| !recorded.iter().any(|(v, _)| v == *version);
+    if let Some(version) = wanted.iter().find(absent) {
+        return Err(MigrationError::NoSuchVersion {
+            version: version.clone(),
+            known: recorded.into_iter().map(|(version, _)| version).collect(),
+        });
+    }
+    let mut chosen = Vec::new();
+    chosen.extend(applied.by_ref().filter(|m| wanted.contains(&m.version)));
+    Ok(chosen)
 }
 
 /// What would be lost, found by doing it and taking it back. Taking it back gives up the locks of the downs, so that

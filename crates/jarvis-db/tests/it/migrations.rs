@@ -2,7 +2,7 @@
 
 use chrono::DateTime;
 use jarvis_core::{Purpose, Scope, UserId};
-use jarvis_db::migrations::{self, Loss, Mark, MigrationError, Source, State};
+use jarvis_db::migrations::{self, Loss, Mark, MigrationError, Source, State, Which};
 use jarvis_db::queries::account::Account;
 use jarvis_db::{ConnectSettings, Db, DbError, provision};
 use jarvis_testkit::{Cluster, LOGIN_PASSWORD, TestDb};
@@ -196,7 +196,7 @@ async fn rows_deleted_out_of_a_table_that_stays_count_as_loss_and_a_plan_changes
         "insert into public.things values (1), (2), (3); insert into public.extra values (1, 'a')",
     )
     .await;
-    let plan = migrations::plan_down(test.url(), &files.source(), 1)
+    let plan = migrations::plan_undo(test.url(), &files.source(), &Which::Newest(1))
         .await
         .unwrap();
     let lost: Vec<String> = plan.lost.iter().map(ToString::to_string).collect();
@@ -220,6 +220,43 @@ async fn rows_deleted_out_of_a_table_that_stays_count_as_loss_and_a_plan_changes
         ask::<i64>(test.url(), "select count(*) from public.things").await,
         1
     );
+}
+
+#[tokio::test]
+async fn what_an_upgrade_applied_late_is_undone_by_its_versions_alone() {
+    let table = |name: &str| format!("create table public.{name} (id int)");
+    let (one, two, three) = (table("one"), table("two"), table("three"));
+    let files = Files::new(&[
+        ("20300101000001_one.sql", &one),
+        ("20300101000003_three.sql", &three),
+        ("down/20300101000003_three.sql", "drop table public.three"),
+    ]);
+    let test = TestDb::empty().await;
+    migrations::up(test.url(), &files.source()).await.unwrap();
+    fs::write(files.0.join("20300101000002_two.sql"), two).unwrap();
+    fs::write(
+        files.0.join("down/20300101000002_two.sql"),
+        "drop table public.two",
+    )
+    .unwrap();
+    let applied = migrations::up(test.url(), &files.source()).await.unwrap();
+    let versions: Vec<String> = applied.into_iter().map(|a| a.version).collect();
+    assert_eq!(versions, ["20300101000002"]);
+    let undone = migrations::undo(
+        test.url(),
+        &files.source(),
+        &Which::These(versions.clone()),
+        false,
+    )
+    .await
+    .unwrap();
+    assert_eq!(undone[0].name, "two");
+    assert!(ask::<bool>(test.url(), "select to_regclass('public.three') is not null").await);
+    assert!(ask::<bool>(test.url(), "select to_regclass('public.two') is null").await);
+    let again = migrations::undo(test.url(), &files.source(), &Which::These(versions), false)
+        .await
+        .unwrap_err();
+    assert!(matches!(again, MigrationError::NoSuchVersion { .. }), "{again}");
 }
 
 #[test]

@@ -3,12 +3,15 @@ use crate::connection;
 use crate::failure::Done;
 use crate::global::Global;
 use crate::output::{Output, table, talk};
-use jarvis_db::migrations::{self, Loss, MigrationError};
+use jarvis_db::migrations::{self, Loss, MigrationError, Which};
 
 /// What to undo.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// How many
+    /// Exactly these versions; without any, the newest
+    #[arg(conflicts_with = "steps")]
+    versions: Vec<String>,
+    /// How many of the newest
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     steps: u16,
     /// Undo even when rows are lost
@@ -30,8 +33,12 @@ struct Outcome {
 pub(super) async fn run(global: &Global, out: Output, arguments: &Arguments) -> anyhow::Result<Done> {
     let urls = connection::urls(global)?;
     let source = arguments.files.source()?;
-    let steps = usize::from(arguments.steps);
-    let plan = migrations::plan_down(&urls.admin, &source, steps).await?;
+    let which = if arguments.versions.is_empty() {
+        Which::Newest(usize::from(arguments.steps))
+    } else {
+        Which::These(arguments.versions.clone())
+    };
+    let plan = migrations::plan_undo(&urls.admin, &source, &which).await?;
     let state = if arguments.dry_run {
         "would be undone"
     } else {
@@ -55,7 +62,7 @@ pub(super) async fn run(global: &Global, out: Output, arguments: &Arguments) -> 
         }
         return Err(MigrationError::DataLoss { lost: outcome.lost }.into());
     }
-    migrations::down(&urls.admin, &source, steps, arguments.allow_data_loss).await?;
+    migrations::undo(&urls.admin, &source, &which, arguments.allow_data_loss).await?;
     out.data(&outcome, as_text)?;
     Ok(Done::Ok)
 }
