@@ -218,7 +218,7 @@ class FetchTest(unittest.TestCase):
         with self.assertRaisesRegex(fetch.Stop, "EINTEGRITY of a"):
             fetch.install_node_modules(self.cache)
         self.assertEqual([p.name for p in self.cache.iterdir() if "modules" in p.name or "unpack" in p.name], [])
-        self.assertEqual(len(fetch.environment(self.cache)), 2)
+        self.assertEqual(len(fetch.environment(self.cache)), 3)
 
     def test_the_lock_file_names_no_registry(self):
         text = (fetch.NODE_PACKAGES / "package-lock.json").read_text(encoding="utf-8")
