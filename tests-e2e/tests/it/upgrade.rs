@@ -174,12 +174,7 @@ async fn up_replaces_the_earlier_up_under_load() {
     let mut staying = Staying::begin(&program, &server, &gym, gyms[0].own).await;
     let crowd = Crowd::start(&gyms, &[&address], PATIENCE, &mut chance);
     crowd.go_on_for(SOME, PATIENCE).await;
-    let before = program
-        .json(&["migration", "list"])
-        .await
-        .as_array()
-        .unwrap()
-        .len();
+    let before = versions(&program).await;
 
     let begun = Instant::now();
     let (status, log) = server.stop(Signal::SIGTERM).await;
