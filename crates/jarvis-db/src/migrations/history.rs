@@ -179,8 +179,8 @@ pub(super) async fn refuse_foreign_schema(
     }
     let guide = versions(recorded, |v| GUIDE_VERSIONS.contains(&v));
     // Ours come with the landmark, in one transaction: without it they are another program's.
-    let theirs = table_exists(connection, "public.gyms").await?
-        || table_exists(connection, "public.gym_members_v2").await?;
+    let theirs =
+        has_gyms_to_adopt(connection).await? || table_exists(connection, "public.gym_members_v2").await?;
     if guide.is_empty() && !theirs {
         Ok(())
     } else {
@@ -194,6 +194,16 @@ fn versions(recorded: &[(String, String)], wanted: impl Fn(&str) -> bool) -> Vec
         .map(|(version, _)| version.clone())
         .filter(|version| wanted(version))
         .collect()
+}
+
+/// Gyms that go by another kind of identifier than ours are somebody else's: they cannot be taken over.
+async fn has_gyms_to_adopt(connection: &mut PgConnection) -> Result<bool, DbError> {
+    Ok(sqlx::query_scalar(
+        "select exists (select from information_schema.columns
+                         where (table_schema, table_name, column_name, udt_name) = ('public', 'gyms', 'id', 'uuid'))",
+    )
+    .fetch_one(connection)
+    .await?)
 }
 
 pub(super) async fn table_exists(connection: &mut PgConnection, table: &str) -> Result<bool, DbError> {
