@@ -4,7 +4,7 @@ use crate::MemoryError;
 use chrono::{DateTime, Utc};
 use jarvis_core::{GymId, SessionId};
 use jarvis_db::{DbError, ScopedTx};
-use jarvis_jobs::{Job, NewJob, enqueue};
+use jarvis_jobs::{Backoff, Job, NewJob, enqueue};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use uuid::Uuid;
@@ -38,7 +38,12 @@ pub struct SweepOrphans {}
 
 impl Job for SweepOrphans {
     const KIND: &'static str = "memory.orphan_sessions";
-    const MAX_ATTEMPTS: i16 = 3;
+    // Kills of the program count as tries, and a sweep that was given up would look like work that was lost. The next
+    // one waits behind this one, so it must not be put off for long either.
+    const BACKOFF: Backoff = Backoff {
+        base: Duration::from_secs(5),
+        cap: Duration::from_mins(1),
+    };
     const TIMEOUT: Duration = Duration::from_mins(1);
 
     fn unique_key(&self) -> Option<String> {
