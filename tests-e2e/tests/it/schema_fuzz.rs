@@ -28,7 +28,6 @@ struct Persona {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "long, and its seed still finds something: make fuzz"]
 async fn no_request_that_the_document_allows_or_forbids_is_answered_otherwise_than_it_says() {
     let Some(tool) = fetched("JARVIS_SCHEMATHESIS") else {
         return;
