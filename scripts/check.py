@@ -111,6 +111,9 @@ class Checks:
         nextest = ["cargo", "nextest", "run", "-p", "tests-e2e", "--locked", "-E", STORMS, *self.nextest_arguments]
         try:
             self.run(str(TARGET / "debug" / "with-postgres"), *nextest)
+        except subprocess.CalledProcessError:
+            print("A storm failed; the counts below are those of the others.", flush=True)
+            raise
         finally:
             print_storms(report)
 

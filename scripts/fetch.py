@@ -511,7 +511,7 @@ def main():
         say("interrupted; what was finished is kept, and the same command goes on from there")
         return 130
     except OSError as error:
-        say(f"{error}\nThe cache is {cache}; another place: JARVIS_CACHE=<folder>, with 300 MB free.")
+        say(f"{error}\nThe cache is {cache}; another place: JARVIS_CACHE=<folder>, with 600 MB free.")
         return 1
     if options.print_env:
         print("\n".join(environment(cache)))

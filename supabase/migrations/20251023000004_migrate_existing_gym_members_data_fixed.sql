@@ -1304,8 +1304,9 @@ $$;
 comment on function jarvis.legacy_import_gyms() is 'Reprise : les salles du prédécesseur mises de côté dans public.legacy_gyms, sous le même identifiant.';
 
 -- Safe to call again: rows already imported and unchanged are passed over; refused ones are tried again.
+-- Plans made while a table was empty read all of it for each row once it has filled.
 create function jarvis.legacy_import(consents text[] default '{}') returns void
-  language plpgsql set search_path = '' set timezone = 'UTC'
+  language plpgsql set search_path = '' set timezone = 'UTC' set plan_cache_mode = 'force_custom_plan'
   as $$
 declare
   line record;

@@ -9,7 +9,14 @@ use std::process::Stdio;
 use tokio::process::Command;
 
 /// Variables of the surroundings that would change what the program does.
-pub const FOREIGN: [&str; 19] = [
+pub const FOREIGN: [&str; 26] = [
+    "JARVIS_BACKUP_DIR",
+    "JARVIS_BACKUP_KEY_FILE",
+    "JARVIS_GYM_REQUESTS_PER_MINUTE",
+    "JARVIS_JOB_GRACE_SECONDS",
+    "JARVIS_JOB_LEASE_SECONDS",
+    "JARVIS_SCRATCH_DATABASE_URL",
+    "JARVIS_WAIT_FOR_DATABASE",
     "JARVIS_EMBEDDINGS",
     "JARVIS_EMBEDDING_MODEL",
     "JARVIS_MAX_CONNECTIONS",

@@ -8,6 +8,7 @@ use crate::program::{Folder, Program, fetched, text};
 use crate::server::Server;
 use jarvis_testkit::TestDb;
 use nix::sys::signal::Signal;
+use reqwest::StatusCode;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Output, Stdio};
@@ -40,7 +41,9 @@ async fn no_request_that_the_document_allows_or_forbids_is_answered_otherwise_th
     program.set("JARVIS_GYM_REQUESTS_PER_MINUTE", "1000000");
     let server = Server::serve(&program).await;
     let mut runs = JoinSet::new();
-    for persona in personas(&program, &server).await {
+    let personas = personas(&program, &server).await;
+    let passes: Vec<_> = personas.iter().map(|p| (p.name, p.token.clone())).collect();
+    for persona in personas {
         let (tool, address) = (tool.clone(), server.address.clone());
         runs.spawn(async move { (persona.name, fuzz(&tool, &address, &persona).await) });
     }
@@ -52,6 +55,11 @@ async fn no_request_that_the_document_allows_or_forbids_is_answered_otherwise_th
             println!("{}", String::from_utf8_lossy(&output.stderr));
             failed.push(name);
         }
+    }
+    for (name, token) in passes {
+        let (status, told) = Caller::new(&server.address, &token).get("/api/v1/me").await;
+        let known = status != StatusCode::UNAUTHORIZED;
+        assert_eq!(known, name != "nobody", "as {name} to the end: {told}");
     }
     assert!(
         failed.is_empty(),

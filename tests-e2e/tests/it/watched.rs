@@ -338,8 +338,8 @@ async fn a_server_told_to_stop_says_so_while_it_still_serves() {
     gyms::member(&program, "lyon", "BADGE_001", "Sophie", EVERYTHING).await;
     let kiosk = gyms::kiosk(&program, &server, "lyon", "entree").await.caller;
     assert_eq!(kiosk.get("/readyz").await.0, StatusCode::OK);
-    server.send(Signal::SIGTERM);
     let begun = Instant::now();
+    server.send(Signal::SIGTERM);
     loop {
         let (status, told) = kiosk.get("/readyz").await;
         if status == StatusCode::SERVICE_UNAVAILABLE {

@@ -135,11 +135,13 @@ pub async fn import(
     check_installed(&mut connection).await?;
     lock(&mut connection).await?;
     let mut tx = connection.begin().await.map_err(DbError::from)?;
-    // Plans made while a table was empty read all of it for each row once it has filled.
-    sqlx::query("set local plan_cache_mode = force_custom_plan")
-        .execute(&mut *tx)
-        .await
-        .map_err(DbError::from)?;
+    if !statements.consents.is_empty() {
+        // Answers that are being given at this moment come first.
+        sqlx::raw_sql("lock table public.gym_members_v2, jarvis.consent_ledger in share row exclusive mode")
+            .execute(&mut *tx)
+            .await
+            .map_err(DbError::from)?;
+    }
     for (theirs, ours) in &statements.gyms {
         state_gym(&mut tx, theirs, ours).await?;
     }

@@ -281,7 +281,7 @@ async fn a_plan_changes_nothing_and_a_second_adoption_neither() {
 /// What the operator built: their own tables, views, functions, columns. Everything else must be as in a fresh
 /// database.
 fn is_their_own(difference: &migrations::Difference) -> bool {
-    const THEIRS: [&str; 19] = [
+    const THEIRS: [&str; 20] = [
         "franchises",
         "lockers",
         "active_members",
@@ -293,6 +293,7 @@ fn is_their_own(difference: &migrations::Difference) -> bool {
         "update_updated_at_column",
         "user_role",
         "locker_number",
+        "embedding_small",
         "tags",
         "franchise_id",
         "city",
@@ -346,6 +347,24 @@ async fn an_adopted_database_equals_a_fresh_one_with_the_operators_own_beside() 
     assert_eq!(
         count(url, "pg_publication_tables where pubname = 'realtime'").await,
         2
+    );
+    assert_eq!(
+        lines(
+            url,
+            "select array_to_string(attnames, ',') || ' ' || rowfilter from pg_publication_tables where pubname = 'first_names'"
+        )
+        .await,
+        ["id,first_name is_active"],
+        "a subscriber receives what it received, and no more"
+    );
+    assert_eq!(
+        lines(
+            url,
+            "select has_column_privilege('authenticated', 'public.conversation_summaries', 'embedding_small', 'select')::text"
+        )
+        .await,
+        ["false"],
+        "an embedding can be turned back into text"
     );
     assert_eq!(
         count(url, "pg_namespace where nspname = 'jarvis_adoption'").await,
@@ -429,14 +448,23 @@ async fn consents_are_what_the_operator_states_and_never_override_an_answer() {
     let plan = try_adopting(url, &stating(&[Purpose::Memory]), false)
         .await
         .unwrap();
-    assert_eq!((plan.verdict, plan.consents), (Verdict::AlreadyAdopted, 11));
+    assert_eq!((plan.verdict, plan.consents), (Verdict::AlreadyAdopted, 10));
     assert_eq!(count(url, "jarvis.consent_ledger").await, 1);
     let done = try_adopting(url, &stating(&[Purpose::Memory]), true)
         .await
         .unwrap();
     assert_eq!(
-        done.consents, 11,
-        "neither who answered since, nor who came since"
+        done.consents, 10,
+        "neither who answered since, nor who came since, nor a child"
+    );
+    assert_eq!(
+        count(
+            url,
+            "jarvis.consent_ledger l join public.gym_members_v2 m on m.id = l.member_id where m.badge_id = 'BADGE_005'"
+        )
+        .await,
+        0,
+        "nobody agreed for the child"
     );
     let held = lines(
         url,
@@ -622,7 +650,7 @@ async fn a_platforms_database_is_adopted_by_a_role_without_superpowers() {
     adopted(&url, &stating(&[Purpose::Memory])).await;
     assert_eq!(differs_from_fresh(&url, &fresh).await, Vec::<String>::new());
     assert_eq!(count(&url, "public.gym_members_v2").await, 12);
-    assert_eq!(count(&url, "jarvis.consent_ledger").await, 12);
+    assert_eq!(count(&url, "jarvis.consent_ledger").await, 11);
     let again = try_adopting(&url, &AdoptionSettings::default(), true)
         .await
         .unwrap();

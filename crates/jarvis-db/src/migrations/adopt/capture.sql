@@ -187,7 +187,11 @@ select 'trigger', format('%I on %s', t.tgname, t.tgrelid::regclass), array[pg_ge
 
 insert into jarvis_adoption.dependants (kind, name, back)
 select 'publication', format('%I of public.%I', p.pubname, m.name),
-       array[format('alter publication %I add table public.%I', p.pubname, m.name)]
+       -- With its columns and its filter, or the subscriber would receive everything.
+       array[format('alter publication %I add table public.%I%s%s', p.pubname, m.name,
+         (select ' (' || string_agg(quote_ident(a.attname), ', ' order by a.attnum) || ')' from pg_attribute a
+           where a.attrelid = r.prrelid and a.attnum = any (r.prattrs::int2[])),
+         ' where (' || pg_get_expr(r.prqual, r.prrelid) || ')')]
   from pg_publication_rel r join pg_publication p on p.oid = r.prpubid join jarvis_adoption.moved m on m.old = r.prrelid;
 
 -- What cannot be settled here

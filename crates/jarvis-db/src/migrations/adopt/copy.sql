@@ -14,8 +14,8 @@ begin
     insert into jarvis.data_map (schema_name, table_name, column_name, class, retention, in_export, erased_how)
     values ('public', tbl, extra.col, case tbl when 'gyms' then 'public' else 'personal' end, 'celle de la ligne (colonne de l''exploitant)',
             tbl not in ('gyms', 'users'), 'avec le membre ou la ligne (cascade)');
-    -- Where people read column by column, they keep reading this one.
-    if tbl = 'conversation_summaries' then
+    -- Where people read column by column, they keep reading this one; but an embedding can be turned back into text.
+    if tbl = 'conversation_summaries' and extra.type !~ '(^|\.)(vector|halfvec|sparsevec)\M' then
       execute format('grant select (%I) on public.%I to authenticated', extra.col, tbl);
     end if;
   end loop;

@@ -143,7 +143,7 @@ pub async fn adopt(
                 connection.close().await.map_err(DbError::from)?;
                 return Ok(adopted);
             }
-            Err(Failure::Sql(_, _, error)) if attempt < run::ATTEMPTS && run::is_role_race(&error) => {
+            Err(Failure::Sql(_, error)) if attempt < run::ATTEMPTS && run::is_role_race(&error) => {
                 tx.rollback().await.map_err(DbError::from)?;
                 let jitter = rand::random_range(0..100);
                 tokio::time::sleep(Duration::from_millis(u64::from(attempt) * 40 + jitter)).await;
@@ -156,7 +156,7 @@ pub async fn adopt(
 
 /// Why a try ended; kept apart until it is known whether it is worth another one.
 enum Failure {
-    Sql(&'static str, Option<MigrationError>, sqlx::Error),
+    Sql(&'static str, sqlx::Error),
     Told(MigrationError),
 }
 
@@ -169,8 +169,8 @@ impl From<MigrationError> for Failure {
 impl From<Failure> for MigrationError {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Told(error) | Failure::Sql(_, Some(error), _) => error,
-            Failure::Sql(step, None, error) => adoption_error(step, error),
+            Failure::Told(error) => error,
+            Failure::Sql(step, error) => adoption_error(step, error),
         }
     }
 }
@@ -256,7 +256,7 @@ impl Work<'_> {
         self.step(tx, COPY).await?;
         let consents = paper::state_consents(tx, &self.settings.consents)
             .await
-            .map_err(|e| Failure::Sql("records the consents", None, e))?;
+            .map_err(|e| Failure::Sql("records the consents", e))?;
         for step in FINISH {
             self.step(tx, step).await?;
         }
@@ -287,7 +287,7 @@ impl Work<'_> {
         .execute(tx)
         .await
         .map(drop)
-        .map_err(|e| Failure::Sql("begins", None, e))
+        .map_err(|e| Failure::Sql("begins", e))
     }
 
     async fn step(&self, tx: &mut PgConnection, (what, sql): Step) -> Result<(), Failure> {
@@ -296,7 +296,7 @@ impl Work<'_> {
             .execute(tx)
             .await
             .map(drop)
-            .map_err(|e| Failure::Sql(what, None, e))
+            .map_err(|e| Failure::Sql(what, e))
     }
 
     /// The guide's versions are replaced by ours; what the operator added since stays on record.
@@ -312,7 +312,7 @@ impl Work<'_> {
             .bind(format!("{version}_{name}"))
             .execute(&mut *tx)
             .await
-            .map_err(|e| Failure::Sql("reads the history", None, e))?;
+            .map_err(|e| Failure::Sql("reads the history", e))?;
         }
         Ok(())
     }
@@ -326,7 +326,7 @@ impl Work<'_> {
             {
                 let race = run::is_role_race(&error);
                 return Err(if race {
-                    Failure::Sql("runs the migrations", None, error)
+                    Failure::Sql("runs the migrations", error)
                 } else {
                     Failure::Told(run::failed(migration, &migration.up, error))
                 });
@@ -336,7 +336,7 @@ impl Work<'_> {
     }
 
     async fn conclude(&self, tx: &mut PgConnection, id: Uuid, findings: &[Finding]) -> Result<(), Failure> {
-        let sql = |e| Failure::Sql("writes the history", None, e);
+        let sql = |e| Failure::Sql("writes the history", e);
         // Badges and keys of members are for the eyes of who adopts, not for the paper.
         let paper: Vec<_> = findings
             .iter()
@@ -389,7 +389,7 @@ async fn refuse_unknown_model(tx: &mut PgConnection, model: &str) -> Result<(), 
     let known: Vec<String> = sqlx::query_scalar("select model from jarvis.embedding_models order by model")
         .fetch_all(tx)
         .await
-        .map_err(|e| Failure::Sql("looks for the embedding model", None, e))?;
+        .map_err(|e| Failure::Sql("looks for the embedding model", e))?;
     if known.iter().any(|k| k == model) {
         return Ok(());
     }
@@ -403,7 +403,7 @@ async fn blocked(tx: &mut PgConnection) -> Result<bool, Failure> {
     sqlx::query_scalar("select exists (select from jarvis_adoption.findings where severity = 'blocking')")
         .fetch_one(tx)
         .await
-        .map_err(|e| Failure::Sql("looks for obstacles", None, e))
+        .map_err(|e| Failure::Sql("looks for obstacles", e))
 }
 
 /// What nobody may use until its member agrees.
@@ -423,7 +423,7 @@ async fn restricted(tx: &mut PgConnection) -> Result<(), Failure> {
     .execute(tx)
     .await
     .map(drop)
-    .map_err(|e| Failure::Sql("counts what is restricted", None, e))
+    .map_err(|e| Failure::Sql("counts what is restricted", e))
 }
 
 type FindingRow = (
@@ -441,7 +441,7 @@ async fn findings(tx: &mut PgConnection) -> Result<Vec<Finding>, Failure> {
     )
     .fetch_all(tx)
     .await
-    .map_err(|e| Failure::Sql("reads the findings", None, e))?;
+    .map_err(|e| Failure::Sql("reads the findings", e))?;
     Ok(rows
         .into_iter()
         .map(|(code, severity, place, rows, detail, settlement)| Finding {
@@ -460,7 +460,7 @@ async fn found(tx: &mut PgConnection) -> Result<Vec<TableAccount>, Failure> {
         sqlx::query_as("select name, found from jarvis_adoption.moved where old is not null order by n")
             .fetch_all(tx)
             .await
-            .map_err(|e| Failure::Sql("counts the rows", None, e))?;
+            .map_err(|e| Failure::Sql("counts the rows", e))?;
     Ok(rows
         .into_iter()
         .map(|(table, found)| TableAccount {
@@ -476,5 +476,5 @@ async fn found(tx: &mut PgConnection) -> Result<Vec<TableAccount>, Failure> {
 async fn accounts(tx: &mut PgConnection, id: Uuid) -> Result<Vec<TableAccount>, Failure> {
     paper::read_accounts(tx, id)
         .await
-        .map_err(|e| Failure::Sql("reads the reconciliation", None, e))
+        .map_err(|e| Failure::Sql("reads the reconciliation", e))
 }

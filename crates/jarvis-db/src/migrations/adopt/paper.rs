@@ -9,7 +9,8 @@ use sqlx::{Connection, PgConnection};
 use std::time::Instant;
 use uuid::Uuid;
 
-/// Writes what the operator states of adopted members. An answer on record, whatever it says, is never overridden.
+/// Writes what the operator states of adopted members. An answer on record, whatever it says, is never overridden, and
+/// under 15 (the age of digital consent in France) only a guardian can agree, whom nobody asked.
 pub(super) async fn state_consents(tx: &mut PgConnection, consents: &[Purpose]) -> Result<i64, sqlx::Error> {
     let purposes: Vec<&str> = consents.iter().map(|p| p.as_str()).collect();
     // Answers that are being given at this moment come first.
@@ -19,8 +20,11 @@ pub(super) async fn state_consents(tx: &mut PgConnection, consents: &[Purpose]) 
     let written = sqlx::query(
         "insert into jarvis.consent_ledger (gym_id, member_id, purpose, granted, statement_version, source, actor)
          select a.gym_id, a.member_id, p, true, 'imported', 'import', 'adoption'
-           from jarvis.adopted_members a cross join unnest($1::text[]) as p
-          where not exists (select from jarvis.consent_ledger l
+           from jarvis.adopted_members a
+           join public.gym_members_v2 m on m.gym_id = a.gym_id and m.id = a.member_id
+          cross join unnest($1::text[]) as p
+          where not coalesce(m.date_of_birth > current_date - interval '15 years', false)
+            and not exists (select from jarvis.consent_ledger l
                              where l.gym_id = a.gym_id and l.member_id = a.member_id and l.purpose = p)",
     )
     .bind(purposes)
@@ -64,12 +68,12 @@ pub(super) async fn again(
     if !history::table_exists(connection, "jarvis.adoptions").await? {
         return Err(nothing);
     }
-    let newest: Option<(Uuid, serde_json::Value)> =
-        sqlx::query_as("select id, findings from jarvis.adoptions order by adopted_at desc limit 1")
+    let newest: Option<Uuid> =
+        sqlx::query_scalar("select id from jarvis.adoptions order by adopted_at desc limit 1")
             .fetch_optional(&mut *connection)
             .await
             .map_err(DbError::from)?;
-    let Some((id, _)) = newest else {
+    let Some(id) = newest else {
         return Err(nothing);
     };
     let tables = read_accounts(connection, id).await.map_err(DbError::from)?;

@@ -1,8 +1,8 @@
+use super::Stated;
 use crate::connection;
 use crate::failure::Done;
 use crate::global::Global;
 use crate::output::{Output, spinner, table};
-use jarvis_core::Purpose;
 use jarvis_db::migrations::Source;
 use jarvis_db::migrations::adopt::{Adopted, AdoptionSettings, Badges, Finding, Severity, Verdict, adopt};
 
@@ -20,8 +20,8 @@ pub struct Arguments {
     yes: bool,
     /// What the members agreed to before, as you state it: imported:PURPOSE,… (voice, memory, health_memory,
     /// profiling, share_with_staff); an answer on record is never overridden
-    #[arg(long, value_name = "imported:PURPOSE,…", value_parser = Statement::parse)]
-    consent: Option<Statement>,
+    #[arg(long, value_name = "imported:PURPOSE,…")]
+    consent: Option<Stated>,
     /// What to do with members of a gym whose badges differ in case or spaces alone
     #[arg(long, value_enum, default_value_t = SettleBadges::Refuse)]
     settle_badges: SettleBadges,
@@ -36,25 +36,6 @@ enum SettleBadges {
     Refuse,
     /// All but one get a suffix
     Suffix,
-}
-
-#[derive(Debug, Clone)]
-struct Statement(Vec<Purpose>);
-
-impl Statement {
-    fn parse(text: &str) -> Result<Self, String> {
-        let purposes = text
-            .strip_prefix("imported:")
-            .ok_or("write imported: and then the purposes, such as imported:memory,voice")?;
-        let mut stated = Vec::new();
-        for purpose in purposes.split(',') {
-            let purpose: Purpose = purpose.trim().parse().map_err(|e| format!("{e}"))?;
-            if !stated.contains(&purpose) {
-                stated.push(purpose);
-            }
-        }
-        Ok(Self(stated))
-    }
 }
 
 pub(super) async fn run(global: &Global, out: Output, arguments: Arguments) -> anyhow::Result<Done> {

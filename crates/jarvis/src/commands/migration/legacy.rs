@@ -1,16 +1,15 @@
+use super::Stated;
 use crate::connection;
 use crate::failure::Done;
 use crate::global::Global;
 use crate::output::{Output, spinner, table, talk};
-use jarvis_core::Purpose;
 use jarvis_db::migrations::legacy::{self, Report, Statements};
 use std::collections::BTreeMap;
-use std::str::FromStr;
 
 /// What to import, and what the operator states.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Without --yes nothing is changed: it says what would be.
+Without --yes nothing is changed: it says what would be. Members cannot be changed while it runs, in a plan too.
 Health and everything else a member told needs their consent here. Without one it is held back, and goes on by itself
 when the member agrees. What they agreed to at the predecessor's can be stated for all of them; an answer given here
 since is never overridden, and under 15 only a guardian can agree.
@@ -26,24 +25,6 @@ pub struct Arguments {
     /// A gym of the predecessor and which of ours it is: its identifier = slug or id
     #[arg(long, value_name = "OLD=GYM", value_parser = pair)]
     gym: Vec<(String, String)>,
-}
-
-/// `imported:` and purposes: the word says that nobody asked the members here.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Stated(Vec<Purpose>);
-
-impl FromStr for Stated {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let purposes = text
-            .strip_prefix("imported:")
-            .ok_or("write it as imported:memory,health_memory")?;
-        let purposes = purposes.split(',').map(|p| p.trim().parse::<Purpose>());
-        Ok(Self(
-            purposes.collect::<Result<_, _>>().map_err(|e| e.to_string())?,
-        ))
-    }
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
@@ -141,15 +122,6 @@ pub(super) fn reasons(reasons: &BTreeMap<String, i64>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_statement_says_that_it_is_imported_and_names_purposes() {
-        let stated = "imported:memory, health_memory".parse::<Stated>();
-        assert_eq!(stated, Ok(Stated(vec![Purpose::Memory, Purpose::HealthMemory])));
-        for wrong in ["memory", "imported:", "imported:everything", ""] {
-            assert!(wrong.parse::<Stated>().is_err(), "{wrong}");
-        }
-    }
 
     #[test]
     fn a_gym_is_stated_as_a_pair() {

@@ -13,9 +13,11 @@ mod verify;
 use crate::failure::Done;
 use crate::global::Global;
 use crate::output::{Output, table};
+use jarvis_core::Purpose;
 use jarvis_db::migrations::Source;
 use std::borrow::Cow;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 /// Migrations are the numbered files of `supabase/migrations`, recorded as the Supabase CLI records them.
 #[derive(Debug, clap::Subcommand)]
@@ -72,6 +74,28 @@ impl Files {
     }
 }
 
+/// `imported:` and purposes: the word says that nobody asked the members here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Stated(Vec<Purpose>);
+
+impl FromStr for Stated {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let purposes = text
+            .strip_prefix("imported:")
+            .ok_or("write imported: and then the purposes, such as imported:memory,voice")?;
+        let mut stated = Vec::new();
+        for purpose in purposes.split(',') {
+            let purpose: Purpose = purpose.trim().parse().map_err(|e| format!("{e}"))?;
+            if !stated.contains(&purpose) {
+                stated.push(purpose);
+            }
+        }
+        Ok(Self(stated))
+    }
+}
+
 /// A migration and what became of it.
 #[derive(serde::Serialize)]
 struct Line {
@@ -95,4 +119,18 @@ fn lines_as_table(lines: &[Line]) -> String {
         .iter()
         .map(|l| [l.version.clone(), l.name.clone(), l.state.clone()]);
     table(["version", "name", "state"], rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_statement_says_that_it_is_imported_and_names_each_purpose_once() {
+        let stated = "imported:memory, health_memory,memory".parse::<Stated>();
+        assert_eq!(stated, Ok(Stated(vec![Purpose::Memory, Purpose::HealthMemory])));
+        for wrong in ["memory", "imported:", "imported:everything", ""] {
+            assert!(wrong.parse::<Stated>().is_err(), "{wrong}");
+        }
+    }
 }
