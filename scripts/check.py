@@ -46,7 +46,6 @@ class Checks:
         for line in done.stdout.splitlines():
             name, _, value = line.partition("=")
             (self.environment if name.startswith("JARVIS_") else self.tools)[name] = value
-        self.fetch_schemathesis()
 
     def fetch_schemathesis(self):
         command = [sys.executable, str(ROOT / "scripts" / "fetch_schemathesis.py")]
@@ -119,6 +118,7 @@ class Checks:
 
     def tests(self):
         """All tests, against a PostgreSQL of their own"""
+        self.fetch_schemathesis()
         nextest = ["cargo", "nextest", "run", "--workspace", "--locked", *self.nextest_arguments]
         self.run(str(TARGET / "debug" / "with-postgres"), *nextest)
 

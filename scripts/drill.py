@@ -2,7 +2,7 @@
 """The upgrade drill: the program of an earlier release is fed, then replaced by this one under load.
 
 The earlier program is built from the commit or tag given with --old, else from the one that tests-e2e/upgrade-from
-names, in a temporary worktree; its dependencies are taken from this target folder. The built program is kept there.
+names, in a temporary worktree, into target/drill. The built program is kept there.
 Standard library only. Exit codes: 0 passed, 1 failed, 2 something must be done first.
 """
 
@@ -39,9 +39,9 @@ def earlier(named):
     return done.stdout.strip()
 
 
-def build(folder, *packages):
-    """Build packages of a source tree into the target folder."""
-    environment = {**os.environ, "CARGO_TARGET_DIR": str(TARGET), "SQLX_OFFLINE": "true"}
+def build(folder, target, *packages):
+    """Build packages of a source tree into a target folder."""
+    environment = {**os.environ, "CARGO_TARGET_DIR": str(target), "SQLX_OFFLINE": "true"}
     chosen = [word for package in packages for word in ("-p", package)]
     subprocess.run(["cargo", "build", "--locked", *chosen, "--bins"], cwd=folder, env=environment, check=True)
 
@@ -56,9 +56,11 @@ def earlier_program(commit):
     try:
         add = ["git", "worktree", "add", "--quiet", "--detach", str(tree), commit]
         subprocess.run(add, cwd=ROOT, check=True)
-        build(tree, "jarvis")
+        # A folder of its own: by the times of its files a checkout of yesterday's release looks newer than it is.
+        target = TARGET / "drill" / "build"
+        build(tree, target, "jarvis")
         kept.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(TARGET / "debug" / "jarvis", kept.with_suffix(".new"))
+        shutil.copy2(target / "debug" / "jarvis", kept.with_suffix(".new"))
         kept.with_suffix(".new").rename(kept)
     finally:
         subprocess.run(["git", "worktree", "remove", "--force", str(tree)], cwd=ROOT, check=False)
@@ -76,7 +78,7 @@ def main():
         say(str(stop))
         return 2
     old = earlier_program(commit)
-    build(ROOT, "jarvis", "jarvis-testkit")
+    build(ROOT, TARGET, "jarvis", "jarvis-testkit")
     fetched = subprocess.run(
         [str(ROOT / "scripts" / "fetch.py"), "--print-env"], check=True, stdout=subprocess.PIPE, text=True
     )

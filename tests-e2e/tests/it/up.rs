@@ -1,5 +1,6 @@
 //! `jarvis up`: a PostgreSQL of its own, also after accidents, as root and as anybody.
 
+use crate::brake::Brake;
 use crate::gyms::{self, EVERYTHING, GOAL};
 use crate::program::{self, FOREIGN, Program, fetched, text};
 use crate::server::{Server, is_alive};
@@ -176,6 +177,44 @@ async fn after_a_crash_of_everything_up_recovers() {
     let gyms = program.json(&["gym", "list"]).await;
     assert_eq!(gyms[0]["slug"], "lyon", "{gyms}");
     server.stop(Signal::SIGINT).await;
+    assert_eq!(postmaster(&program.data()), None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_signal_leaves_postgresql_running_and_the_next_start_takes_it_over() {
+    if fetched("JARVIS_PG_DIR").is_none() {
+        return;
+    }
+    let program = Program::without_database();
+    let port = PortOf::free();
+    let number = port.number.to_string();
+    let start = || program.command(&["up", "--listen", "127.0.0.1:0", "--pg-port", &number]);
+    let server = Server::start(start()).await;
+    gyms::gym(&program, "lyon").await;
+    gyms::member(&program, "lyon", "BADGE_001", "Sophie", EVERYTHING).await;
+    let kiosk = gyms::kiosk(&program, &server, "lyon", "entree").await.caller;
+    let pool = port.admin_pool(&program);
+    let brake = Brake::fit(&pool).await;
+    brake.set(10.0).await;
+    let session = text(&kiosk.open("BADGE_001").await, "/session_id");
+    kiosk.say(&session, &[GOAL]).await;
+    kiosk.close(&session).await;
+    while !brake.holds_something().await {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let postgres = postmaster(&program.data()).expect("PostgreSQL runs");
+    server.send(Signal::SIGTERM);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let (status, log) = server.stop(Signal::SIGTERM).await;
+    assert_eq!(status.code(), Some(130), "{}", log.so_far());
+    assert!(is_alive(postgres), "PostgreSQL went with the program");
+
+    let server = Server::start(start()).await;
+    assert_eq!(postmaster(&program.data()), Some(postgres));
+    brake.take_off().await;
+    let gyms = program.json(&["gym", "list"]).await;
+    assert_eq!(gyms[0]["slug"], "lyon", "{gyms}");
+    server.stop(Signal::SIGTERM).await;
     assert_eq!(postmaster(&program.data()), None);
 }
 

@@ -22,7 +22,7 @@ pub use error::{MigrationError, repair_commands};
 pub use history::{Entry, State};
 pub use loss::Loss;
 pub use repair::{Mark, Repaired, repair};
-pub use run::{Applied, Plan, Reverted, Which, down, plan_undo, status, undo, up};
+pub use run::{Applied, Reverted, Undoing, Which, down, plan_undo, status, undo, up};
 pub use source::{Migration, Source, new_file};
 pub use verify::{Finding, Verification, verify};
 

@@ -98,12 +98,12 @@ pub enum Which {
     These(Vec<String>),
 }
 
-/// What [`undo`] would do.
+/// What [`undo`] did, or would do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plan {
-    /// The migrations that would be undone, in that order.
+pub struct Undoing {
+    /// The migrations undone, in that order.
     pub migrations: Vec<Reverted>,
-    /// What would be lost: rows of tables that go, of columns that go, and rows deleted out of tables that stay.
+    /// What is lost with them: rows of tables that go, of columns that go, and rows deleted out of tables that stay.
     pub lost: Vec<Loss>,
 }
 
@@ -111,7 +111,11 @@ pub struct Plan {
 ///
 /// # Errors
 /// As [`undo`], but for the loss, which is told.
-pub async fn plan_undo(url: &SecretString, source: &Source, which: &Which) -> Result<Plan, MigrationError> {
+pub async fn plan_undo(
+    url: &SecretString,
+    source: &Source,
+    which: &Which,
+) -> Result<Undoing, MigrationError> {
     let mut connection = connect(url).await?;
     lock(&mut connection).await?;
     let chosen = chosen(&mut connection, source, which).await?;
@@ -119,10 +123,7 @@ pub async fn plan_undo(url: &SecretString, source: &Source, which: &Which) -> Re
     let lost = rehearse(&mut tx, source, &chosen).await?;
     tx.rollback().await.map_err(DbError::from)?;
     connection.close().await.map_err(DbError::from)?;
-    Ok(Plan {
-        migrations: chosen.into_iter().map(Reverted::from).collect(),
-        lost,
-    })
+    Ok(Undoing::of(chosen, lost))
 }
 
 /// Undoes the newest `steps` migrations, as [`undo`].
@@ -135,7 +136,9 @@ pub async fn down(
     steps: usize,
     allow_data_loss: bool,
 ) -> Result<Vec<Reverted>, MigrationError> {
-    undo(url, source, &Which::Newest(steps), allow_data_loss).await
+    Ok(undo(url, source, &Which::Newest(steps), allow_data_loss)
+        .await?
+        .migrations)
 }
 
 /// Undoes migrations, the highest version first, all in one transaction: either all of them or none.
@@ -148,7 +151,7 @@ pub async fn undo(
     source: &Source,
     which: &Which,
     allow_data_loss: bool,
-) -> Result<Vec<Reverted>, MigrationError> {
+) -> Result<Undoing, MigrationError> {
     let mut connection = connect(url).await?;
     lock(&mut connection).await?;
     let chosen = chosen(&mut connection, source, which).await?;
@@ -160,7 +163,16 @@ pub async fn undo(
     revert_all(&mut tx, &chosen).await?;
     tx.commit().await.map_err(DbError::from)?;
     connection.close().await.map_err(DbError::from)?;
-    Ok(chosen.into_iter().map(Reverted::from).collect())
+    Ok(Undoing::of(chosen, lost))
+}
+
+impl Undoing {
+    fn of(migrations: Vec<&Migration>, lost: Vec<Loss>) -> Self {
+        Self {
+            migrations: migrations.into_iter().map(Reverted::from).collect(),
+            lost,
+        }
+    }
 }
 
 impl From<&Migration> for Reverted {

@@ -38,33 +38,37 @@ pub(super) async fn run(global: &Global, out: Output, arguments: &Arguments) -> 
     } else {
         Which::These(arguments.versions.clone())
     };
-    let plan = migrations::plan_undo(&urls.admin, &source, &which).await?;
+    let undoing = if arguments.dry_run {
+        migrations::plan_undo(&urls.admin, &source, &which).await?
+    } else {
+        migrations::undo(&urls.admin, &source, &which, arguments.allow_data_loss)
+            .await
+            .inspect_err(|error| tell_losses(out, error))?
+    };
     let state = if arguments.dry_run {
         "would be undone"
     } else {
         "undone"
     };
     let outcome = Outcome {
-        migrations: plan
+        migrations: undoing
             .migrations
             .into_iter()
             .map(|m| Line::new(m.version, m.name, state))
             .collect(),
-        lost: plan.lost,
+        lost: undoing.lost,
     };
-    if arguments.dry_run {
-        out.data(&outcome, as_text)?;
-        return Ok(Done::Ok);
-    }
-    if !outcome.lost.is_empty() && !arguments.allow_data_loss {
-        if !out.is_json() {
-            talk(&losses(&outcome.lost));
-        }
-        return Err(MigrationError::DataLoss { lost: outcome.lost }.into());
-    }
-    migrations::undo(&urls.admin, &source, &which, arguments.allow_data_loss).await?;
     out.data(&outcome, as_text)?;
     Ok(Done::Ok)
+}
+
+/// The table of what would be lost, for the eye; in JSON the error carries it.
+fn tell_losses(out: Output, error: &MigrationError) {
+    if let MigrationError::DataLoss { lost } = error
+        && !out.is_json()
+    {
+        talk(&losses(lost));
+    }
 }
 
 fn as_text(outcome: &Outcome) -> String {
