@@ -2,7 +2,7 @@
 # Standard output belongs to the program (`make demo ARGS='--once --json' | jq .`); talk goes to standard error.
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help demo test storm drill fuzz build fetch fmt sqlx
+.PHONY: help demo test eval storm drill fuzz build fetch fmt sqlx
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
@@ -15,6 +15,9 @@ demo: build ## Fetch, build and start a demo gym; ARGS='--once --json' prints on
 test: ## Run everything CI runs; ONLY='fmt clippy' runs some steps, ARGS goes to cargo nextest
 	@scripts/prerequisites.sh --test
 	@scripts/check.py $(if $(ONLY),--only '$(ONLY)') -- $(ARGS)
+
+eval: build ## Measure on every labelled set again and write docs/eval.md
+	@exec scripts/fetch.py -- $(TARGET_DIR)/debug/jarvis eval report --write docs/eval.md
 
 drill: ## Replace an earlier program by this one under load; OLD=<commit> chooses which
 	@scripts/prerequisites.sh --test

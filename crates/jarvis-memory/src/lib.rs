@@ -3,6 +3,7 @@
 pub mod context;
 pub mod embedder;
 pub mod error;
+pub mod eval;
 pub mod extract;
 pub mod jobs;
 mod measure;

@@ -74,6 +74,9 @@ pub enum Command {
     /// Make access tokens
     #[command(subcommand)]
     Token(commands::token::Command),
+    /// Measure what is extracted, summarised and recalled on labelled sets; exit code 3 below a bar
+    #[command(subcommand)]
+    Eval(commands::eval::Command),
     /// Check on live data that nothing was lost, stuck or left open; exit code 3 on a finding
     Doctor(commands::doctor::Arguments),
 }
@@ -138,6 +141,7 @@ async fn run_command(global: &Global, command: Command, out: Output) -> anyhow::
         Command::Kiosk(c) => commands::kiosk::run(global, out, c).await,
         Command::User(c) => commands::user::run(global, out, c).await,
         Command::Token(c) => commands::token::run(global, out, c).await,
+        Command::Eval(c) => commands::eval::run(out, c),
         Command::Doctor(a) => commands::doctor::run(global, out, a).await,
     }
 }

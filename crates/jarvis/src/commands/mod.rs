@@ -5,6 +5,7 @@ pub mod consent;
 pub mod db;
 pub mod demo;
 pub mod doctor;
+pub mod eval;
 pub mod fact;
 pub mod gym;
 pub mod kiosk;

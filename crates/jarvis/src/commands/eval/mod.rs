@@ -1,0 +1,66 @@
+//! `jarvis eval`: figures on labelled sets, with what was missed.
+
+pub mod extract;
+pub mod report;
+pub mod summary;
+
+use crate::failure::{Done, WithHint};
+use crate::output::Output;
+use anyhow::Context;
+use jarvis_memory::eval::set::{self, Conversation};
+use std::path::Path;
+
+/// What to measure.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Precision and recall of the facts read out of labelled conversations; needs no database
+    Extract(extract::Arguments),
+    /// Whether summaries keep the facts and invent nothing; needs no database
+    Summary(summary::Arguments),
+    /// Write the page of all figures on the sets of the repository
+    Report(report::Arguments),
+}
+
+/// Runs the command.
+pub fn run(out: Output, command: Command) -> anyhow::Result<Done> {
+    match command {
+        Command::Extract(a) => extract::run(out, &a),
+        Command::Summary(a) => summary::run(out, &a),
+        Command::Report(a) => report::run(out, &a),
+    }
+}
+
+/// A set of labelled conversations.
+fn conversations(path: &Path) -> anyhow::Result<Vec<Conversation>> {
+    let json = text(path)?;
+    set::read(&json).map_err(|error| {
+        WithHint {
+            problem: format!("{}: {error}", path.display()),
+            hint: "a set is a list of {\"id\", \"transcript\": \"Adhérent: …\\nJARVIS: …\", \"facts\": [{\"category\", \
+                   \"matches\"}], \"sentiment\"}, such as crates/jarvis-memory/eval/extract_dev.json"
+                .to_owned(),
+        }
+        .into()
+    })
+}
+
+/// The text of a file that was named on the command line.
+fn text(path: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// Whether every figure reaches its bar: exit code 3 if one does not.
+fn judged(bars: &[(&str, f64, Option<f64>)]) -> Done {
+    let below: Vec<_> = bars
+        .iter()
+        .filter_map(|(name, reached, bar)| bar.filter(|bar| reached < bar).map(|bar| (name, reached, bar)))
+        .collect();
+    for (name, reached, bar) in &below {
+        crate::output::talk(&format!("{name} {reached:.3} is below {bar:.3}"));
+    }
+    if below.is_empty() {
+        Done::Ok
+    } else {
+        Done::Findings
+    }
+}
