@@ -101,6 +101,9 @@ pub fn report(output: Output, error: &anyhow::Error) -> ExitCode {
         || error
             .downcast_ref::<BackupError>()
             .is_some_and(BackupError::is_refusal);
+    // What the predecessor left must be settled before a member can be erased.
+    let refused =
+        refused || matches!(error.downcast_ref(), Some(DbError::Refused { code, .. }) if code == "JE002");
     if refused || error.is::<WrongUse>() {
         ExitCode::from(2)
     } else {

@@ -244,6 +244,7 @@ async fn an_erased_member_is_nowhere_and_does_not_come_back_with_an_old_backup()
         traces(same.iter().map(String::as_str), &words).len(),
         traces(before.iter().map(String::as_str), &words).len()
     );
+    nobody_is_erased_without_a_certificate(&program).await;
     let done = program.json(&["member", "erase", "BADGE_ZQ7", "--yes"]).await;
     assert_eq!(done["certificate"]["left"], 0, "{done}");
     let certificate = std::fs::read_to_string(text(&done, "/path")).unwrap();
@@ -289,6 +290,22 @@ async fn an_erased_member_is_nowhere_and_does_not_come_back_with_an_old_backup()
     let server = Server::serve(&program).await;
     is_known(&kiosk.at(&server.address), "BADGE_002", "cinq kilos").await;
     server.stop(Signal::SIGTERM).await;
+}
+
+async fn nobody_is_erased_without_a_certificate(program: &Program) {
+    let taken = program.folder().join("taken.json");
+    std::fs::write(&taken, "mine").unwrap();
+    for (path, code) in [
+        (taken.display().to_string(), 2),
+        (format!("{}/in", taken.display()), 1),
+    ] {
+        let refused = program
+            .run(&["member", "erase", "BADGE_ZQ7", "--yes", "--certificate", &path])
+            .await;
+        assert_eq!(refused.code, code, "{refused:?}");
+    }
+    assert_eq!(std::fs::read_to_string(&taken).unwrap(), "mine");
+    assert_eq!(program.json(&["member", "erasures"]).await, json!([]));
 }
 
 fn is_nowhere(rows: &[String], words: &[&str]) {

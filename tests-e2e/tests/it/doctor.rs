@@ -133,6 +133,26 @@ async fn doctor_finds_what_is_planted_and_says_cause_and_mend_in_both_languages(
 }
 
 #[tokio::test]
+async fn more_findings_than_fit_a_page_are_all_counted_and_what_could_not_be_checked_is_noted() {
+    let db = TestDb::new().await;
+    plant(
+        &db,
+        "insert into jarvis.jobs (kind, unique_key, state, attempt, finished_at, last_error)
+         select 'memory.process_session', 's-' || n, 'discarded', 20, now(), 'disk full' from generate_series(1, 1203) as n;
+         create policy x on public.gyms for delete to anon using (pg_sleep(60)::text <> ''); grant select, delete on public.gyms to anon",
+    )
+    .await;
+    let report = found(&Program::on(&db), &[]).await;
+    assert_eq!(codes(&report, "findings"), ["jobs_dead"], "{report}");
+    assert_eq!(report["findings"][0]["count"], 1203);
+    assert!(
+        codes(&report, "notes").contains(&"database_unchecked".to_owned()),
+        "{}",
+        report["notes"]
+    );
+}
+
+#[tokio::test]
 async fn the_servers_own_login_is_tried_and_must_be_small() {
     let db = TestDb::new().await;
     let role = format!("login_{}", uuid::Uuid::now_v7().simple());

@@ -49,8 +49,9 @@ impl Known {
         }
     }
 
-    /// Newer backups of the same folder that the key opens. They are trusted with what they say: they are
-    /// authenticated, and nobody writes one without the ledger's rows.
+    /// Newer backups of the same installation in the same folder, as far as the key opens them. They are trusted with
+    /// what they say: they are authenticated, and nobody writes one without the ledger's rows. Databases of other
+    /// installations often have the same name.
     pub(super) fn add_newer_backups(
         &mut self,
         backup: &Path,
@@ -70,7 +71,10 @@ impl Known {
             }
             let name = kept.path.display().to_string();
             match read_manifest(&kept.path, keys) {
-                Ok(newer) => self.add(name, newer.erasures, Some(newer.created_at)),
+                Ok(newer) if manifest.is_continued_by(&newer.gyms, &newer.erasures) => {
+                    self.add(name, newer.erasures, Some(newer.created_at));
+                }
+                Ok(_) => tracing::debug!(backup = name, "a newer backup is of another installation"),
                 Err(error) => {
                     tracing::warn!(backup = name, %error, "a newer backup cannot be asked for erasures");
                 }

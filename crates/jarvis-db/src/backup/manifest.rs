@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, Row as _};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use uuid::Uuid;
 
@@ -132,6 +132,14 @@ struct Head {
 }
 
 impl Manifest {
+    /// Whether a database with these gyms and this ledger of erasures went on from where the backup was made: a gym in
+    /// common, and every erasure that was known then.
+    pub(super) fn is_continued_by(&self, gyms: &[Uuid], erasures: &[Erasure]) -> bool {
+        let there: BTreeSet<Uuid> = erasures.iter().map(|e| e.id).collect();
+        let shares = self.gyms.is_empty() || self.gyms.iter().any(|gym| gyms.contains(gym));
+        shares && self.erasures.iter().all(|e| there.contains(&e.id))
+    }
+
     pub(super) fn parse(path: &Path, json: &[u8]) -> Result<Self, BackupError> {
         let not_a_backup = |_| BackupError::NotABackup {
             path: path.to_owned(),

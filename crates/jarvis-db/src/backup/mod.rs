@@ -22,11 +22,11 @@ pub use create::{BackupRequest, Made, create};
 pub use error::BackupError;
 pub use key::{Keys, generate};
 pub use ledger::{JOURNAL, Source as ErasureSource, keep_journal, read_file as read_erasures};
-pub use manifest::{Extension, FORMAT, Manifest, Owned, Right, SequenceValue, Setting, TableContent};
-pub use place::{EXTENSION, Kept, Label, Pruned, list, prune};
+pub use place::{Kept, Label, Pruned, list, prune};
 pub use restore::{RestoreRequest, Restored, restore, verify};
 
 use archive::Visitor;
+use manifest::Manifest;
 use secrecy::SecretString;
 use std::path::Path;
 
@@ -55,7 +55,7 @@ pub enum Stage {
 pub type Progress<'a> = &'a (dyn Fn(Stage) + Send + Sync);
 
 /// Reads the manifest, which stands at the beginning.
-pub fn read_manifest(path: &Path, keys: &Keys) -> Result<Manifest, BackupError> {
+fn read_manifest(path: &Path, keys: &Keys) -> Result<Manifest, BackupError> {
     struct First(Option<Manifest>);
     impl Visitor for First {
         fn manifest(&mut self, manifest: Manifest) -> Result<bool, BackupError> {

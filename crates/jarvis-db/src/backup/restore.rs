@@ -9,14 +9,12 @@ use super::manifest::{self, Manifest};
 use super::scratch::{Scratch, Server, Target, name_in, quoted};
 use super::tools::Tool;
 use super::{Progress, Stage, contents, roles};
-use crate::error::DbError;
 use crate::migrations::{self, Source};
 use crate::queries::erasure::{self, Erasure};
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
-use std::collections::BTreeSet;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Stdio};
@@ -90,15 +88,10 @@ pub async fn restore(
             Some(_) => {}
         }
     }
-    let known = known_erasures(request, &manifest, (target == Target::Full).then_some(&url)).await?;
+    let replaced = (target == Target::Full).then_some(&url);
+    let known = known_erasures(request, &manifest, replaced).await?;
     let missing = known.missing_from(&manifest.erasures);
-    let knows_erasures = |version: &String| version == ERASURES;
-    if !missing.is_empty() && !request.migrate && !manifest.migrations.iter().any(knows_erasures) {
-        return Err(BackupError::TooOldForErasures {
-            path: request.file.to_owned(),
-            erasures: missing.len(),
-        });
-    }
+    refuse_too_old(request, &manifest, &missing)?;
     prepare_roles(server.connection(), &manifest).await?;
 
     let scratch = server.make().await?;
@@ -112,24 +105,31 @@ pub async fn restore(
             progress,
         )
         .await?;
-        finish(&scratch, request.migrate, &missing, progress).await
+        let migrated = finish(&scratch, request.migrate, &missing, progress).await?;
+        // Meanwhile the old database was in use, and a member may have been erased in it.
+        let known = known_erasures(request, &manifest, replaced).await?;
+        let all = known.missing_from(&manifest.erasures);
+        refuse_too_old(request, &manifest, &all)?;
+        let late: Vec<Erasure> = all.iter().filter(|e| !missing.contains(e)).cloned().collect();
+        reapply(&scratch, &late).await?;
+        Ok((migrated, known, all))
     };
     let built = tokio::select! {
         built = building => built,
         () = stop => Err(BackupError::Interrupted),
     };
     let finished = match built {
-        Ok(migrated) => {
+        Ok(built) => {
             progress(Stage::Swapping);
             let swapped = server
                 .swap(&scratch, target != Target::Absent, manifest.rights.as_deref())
                 .await;
-            swapped.map(|()| migrated)
+            swapped.map(|()| built)
         }
         Err(error) => Err(error),
     };
-    let migrated = match finished {
-        Ok(migrated) => migrated,
+    let (migrated, known, reapplied) = match finished {
+        Ok(built) => built,
         Err(error) => {
             server.drop_database(&scratch.name).await?;
             return Err(error);
@@ -143,7 +143,7 @@ pub async fn restore(
         migrated,
         unknown_since: complete,
         sources: known.sources,
-        reapplied: missing,
+        reapplied,
         signing_key,
         ..of_manifest(&manifest, server.major().await?)
     })
@@ -151,6 +151,21 @@ pub async fn restore(
 
 /// The migration that makes the ledger of erasures.
 const ERASURES: &str = "20261123000002";
+
+fn refuse_too_old(
+    request: &RestoreRequest<'_>,
+    manifest: &Manifest,
+    missing: &[Erasure],
+) -> Result<(), BackupError> {
+    let knows_erasures = |version: &String| version == ERASURES;
+    if missing.is_empty() || request.migrate || manifest.migrations.iter().any(knows_erasures) {
+        return Ok(());
+    }
+    Err(BackupError::TooOldForErasures {
+        path: request.file.to_owned(),
+        erasures: missing.len(),
+    })
+}
 
 /// Restores a backup beside whatever is on the server at `url`, compares everything, and drops it again.
 pub async fn verify(
@@ -272,8 +287,8 @@ async fn known_erasures(
             .execute(&mut *tx)
             .await?;
         let found = erasure::list(&mut tx, None).await?;
-        let same_past =
-            erasure::has_ledger(&mut tx).await? && descends_from(&mut tx, manifest, &found).await?;
+        let same_past = erasure::has_ledger(&mut tx).await?
+            && manifest.is_continued_by(&manifest::gyms(&mut tx).await?, &found);
         known.add(
             "the database that is replaced".into(),
             found,
@@ -288,18 +303,6 @@ async fn known_erasures(
         known.add(path.display().to_string(), read_file(path)?, Some(request.now));
     }
     Ok(known)
-}
-
-/// Whether a database went on from where the backup was made: a gym in common, and every erasure that was known then.
-async fn descends_from(
-    conn: &mut PgConnection,
-    backup: &Manifest,
-    found: &[Erasure],
-) -> Result<bool, DbError> {
-    let here: BTreeSet<_> = found.iter().map(|e| e.id).collect();
-    let gyms = manifest::gyms(conn).await?;
-    let shares = backup.gyms.is_empty() || backup.gyms.iter().any(|gym| gyms.contains(gym));
-    Ok(shares && backup.erasures.iter().all(|e| here.contains(&e.id)))
 }
 
 async fn prepare_roles(conn: &mut PgConnection, manifest: &Manifest) -> Result<(), BackupError> {
@@ -454,11 +457,18 @@ async fn finish(
         migrated.extend(applied.into_iter().map(|a| a.version));
     }
     progress(Stage::Erasing);
+    reapply(scratch, missing).await?;
     let mut connection = connect(&scratch.url).await?;
-    for erasure in missing {
-        erasure::reapply(&mut connection, erasure).await?;
-    }
     sqlx::raw_sql("analyze").execute(&mut connection).await?;
     connection.close().await?;
     Ok(migrated)
+}
+
+async fn reapply(scratch: &Scratch, erasures: &[Erasure]) -> Result<(), BackupError> {
+    let mut connection = connect(&scratch.url).await?;
+    for erasure in erasures {
+        erasure::reapply(&mut connection, erasure).await?;
+    }
+    connection.close().await?;
+    Ok(())
 }

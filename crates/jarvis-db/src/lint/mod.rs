@@ -7,6 +7,7 @@
 mod catalogue;
 mod probe;
 mod rules;
+mod samples;
 
 pub use rules::{RULES, Rule, Said, Severity, rule};
 

@@ -2,14 +2,12 @@
 
 use super::catalogue::Place;
 use super::rules::{self, TARGETS};
+use super::samples::{self, Sampled};
 use super::{Finding, LintError, Report, Seen, Settings};
 use crate::DbError;
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, PgConnection, Row as _};
-use std::collections::{BTreeMap, HashMap};
-
-/// How many rows of a table are held against its policies.
-const SAMPLES: u8 = 3;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Bits of `pg_relation_is_updatable`.
 const UPDATE: i32 = 1 << 2;
@@ -157,7 +155,7 @@ pub(super) async fn ask(
     report: &mut Report,
 ) -> Result<Vec<Seen>, LintError> {
     let targets = targets(conn, place).await?;
-    let samples = samples(conn, &targets).await?;
+    let samples = samples::take(conn, writable_tables(&targets)).await?;
     say_what_is_hidden(conn, report).await?;
     // As a data API sets it: functions of policies may rely on it.
     let path = [
@@ -173,9 +171,11 @@ pub(super) async fn ask(
             seen.extend(refused);
         } else {
             for (index, target) in targets.iter().enumerate().filter(|(_, t)| t.role == visitor.role) {
-                let rows = samples.get(&target.object).map(Vec::as_slice).unwrap_or_default();
+                let rows_of_it = samples.get(&target.object);
+                let rows = rows_of_it.and_then(|s| s.as_deref().ok()).unwrap_or_default();
                 for (verb, code) in visitor.codes.into_iter().enumerate() {
-                    match judge(conn, target, verb, rows, &mut report.probes).await? {
+                    let verdict = judge(conn, target, verb, rows, &mut report.probes).await?;
+                    match unless_unproven(verdict, target, verb, rows_of_it) {
                         Verdict::Shut => {}
                         Verdict::Open(why) => {
                             open.entry((code, index)).or_default().push((visitor.label, why));
@@ -201,6 +201,16 @@ pub(super) async fn ask(
     Ok(seen)
 }
 
+/// A verb that no rows were tried with is not known to be shut.
+fn unless_unproven(verdict: Verdict, target: &Target, verb: usize, sampled: Option<&Sampled>) -> Verdict {
+    match (&verdict, sampled) {
+        (Verdict::Shut, Some(Err(code))) if verb > 0 && target.verbs[verb].0 => Verdict::Unknown(format!(
+            "its rows could not be read for the attempt: SQLSTATE {code}"
+        )),
+        _ => verdict,
+    }
+}
+
 async fn targets(conn: &mut PgConnection, place: &Place) -> Result<Vec<Target>, DbError> {
     sqlx::raw_sql("savepoint looking; set local search_path = ''")
         .execute(&mut *conn)
@@ -212,38 +222,11 @@ async fn targets(conn: &mut PgConnection, place: &Place) -> Result<Vec<Target>, 
     Ok(rows.iter().map(Target::read).collect::<Result<_, _>>()?)
 }
 
-/// Some rows of each table that a visitor has a grant to write, as JSON; they stay in this process.
-async fn samples(
-    conn: &mut PgConnection,
-    targets: &[Target],
-) -> Result<HashMap<String, Vec<String>>, DbError> {
-    let mut samples = HashMap::new();
-    for target in targets {
-        let writable = target.verbs[1..].iter().any(|(granted, _)| *granted);
-        if target.is_view() || target.reaches_out || !writable || samples.contains_key(&target.object) {
-            continue;
-        }
-        let sql = format!(
-            "select to_jsonb(sample)::text from {} as sample limit {SAMPLES}",
-            target.object
-        );
-        sqlx::raw_sql("savepoint sampling").execute(&mut *conn).await?;
-        let rows = sqlx::query_scalar(AssertSqlSafe(sql))
-            .persistent(false)
-            .fetch_all(&mut *conn)
-            .await;
-        sqlx::raw_sql("rollback to savepoint sampling")
-            .execute(&mut *conn)
-            .await?;
-        let rows = match rows {
-            Ok(rows) => rows,
-            // This login may not read it; an empty row must do.
-            Err(sqlx::Error::Database(_)) => Vec::new(),
-            Err(error) => return Err(error.into()),
-        };
-        samples.insert(target.object.clone(), rows);
-    }
-    Ok(samples)
+/// Tables that a visitor has a grant to write.
+fn writable_tables(targets: &[Target]) -> BTreeSet<&str> {
+    let written = |t: &&Target| t.verbs[1..].iter().any(|(granted, _)| *granted);
+    let tables = targets.iter().filter(|t| !t.is_view() && !t.reaches_out);
+    tables.filter(written).map(|t| t.object.as_str()).collect()
 }
 
 async fn say_what_is_hidden(conn: &mut PgConnection, report: &mut Report) -> Result<(), DbError> {

@@ -6,6 +6,7 @@ use jarvis_core::{Clock as _, SystemClock};
 use jarvis_db::backup::{self, BackupError, BackupRequest, Keys, Made, RestoreRequest, Restored};
 use jarvis_db::migrations::Catalogue;
 use jarvis_db::queries::erasure;
+use jarvis_testkit::TestDb;
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use std::future::pending;
@@ -66,6 +67,33 @@ impl Desk {
 
     async fn restore(&self, file: &Path, url: &SecretString) -> Result<Restored, BackupError> {
         self.restore_with(file, url, None, &[], false).await
+    }
+
+    /// As `restore_with`, replacing the target, while `meanwhile` happens at the stage that is named.
+    async fn restore_while(
+        &self,
+        file: &Path,
+        world: &World,
+        stage: backup::Stage,
+        meanwhile: &(dyn Fn() + Send + Sync),
+    ) -> Result<Restored, BackupError> {
+        let keys = self.keys();
+        let request = RestoreRequest {
+            file,
+            keys: &keys,
+            url: world.db.url(),
+            replace: Some(world.db.name()),
+            migrate: false,
+            erasures: &[],
+            journals: &[],
+            now: SystemClock.now(),
+        };
+        backup::restore(&request, pending(), &|now| {
+            if now == stage {
+                meanwhile();
+            }
+        })
+        .await
     }
 
     async fn restore_with(
@@ -377,6 +405,59 @@ async fn members_erased_since_do_not_come_back() {
         .unwrap();
     assert_eq!((restored.reapplied.len(), restored.unknown_since), (1, None));
     is_gone(world.db.url()).await;
+}
+
+#[tokio::test]
+async fn a_member_who_is_erased_while_a_restore_runs_does_not_come_back_with_it() {
+    let world = World::new().await;
+    let desk = Desk::new(&world);
+    let made = desk.back_up(world.db.url()).await;
+    let url = world.db.url().clone();
+    let erase = move || {
+        let url = url.clone();
+        let erasing = async move {
+            let mut conn = open(&url).await;
+            let gym = "aaaaaaaa-0000-7000-8000-000000000000".parse().unwrap();
+            let member = "aaaaaaaa-0000-7000-8000-000000000001".parse().unwrap();
+            erasure::erase(&mut conn, gym, member, Uuid::from_u128(9), SystemClock.now())
+                .await
+                .unwrap();
+        };
+        let elsewhere = std::thread::spawn(|| {
+            let mut runtime = tokio::runtime::Builder::new_current_thread();
+            runtime.enable_all().build().unwrap().block_on(erasing);
+        });
+        elsewhere.join().unwrap();
+    };
+    let restored = desk
+        .restore_while(&made.path, &world, backup::Stage::Erasing, &erase)
+        .await
+        .unwrap();
+    assert_eq!((restored.reapplied.len(), restored.unknown_since), (1, None));
+    let count = "select count(*) from public.gym_members_v2 where id = {a1}";
+    let back: i64 = one(&mut open(world.db.url()).await, count).await;
+    assert_eq!(back, 0);
+}
+
+#[tokio::test]
+async fn a_newer_backup_of_another_installation_knows_nothing_of_this_one() {
+    let world = World::new().await;
+    let mut desk = Desk::new(&world);
+    let made = desk.back_up(world.db.url()).await;
+    let other = TestDb::new().await;
+    sqlx::raw_sql("insert into public.gyms (name, slug) values ('Ailleurs', 'ailleurs')")
+        .execute(other.admin_pool())
+        .await
+        .unwrap();
+    let newer = desk.back_up(other.url()).await;
+    // Their databases have the same name.
+    let label = format!("{}.json", newer.path.display());
+    let text = std::fs::read_to_string(&label).unwrap();
+    std::fs::write(&label, text.replace(other.name(), world.db.name())).unwrap();
+    let url = desk.another();
+    let restored = desk.restore(&made.path, &url).await.unwrap();
+    assert_eq!(restored.sources.len(), 1, "{:?}", restored.sources);
+    assert_eq!(restored.unknown_since, Some(restored.backed_up_at));
 }
 
 #[tokio::test]

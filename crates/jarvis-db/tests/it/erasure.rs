@@ -76,6 +76,13 @@ const CANARIES: &str = "
     holder uuid references public.gym_members_v2 (id) on delete no action);
   create table public.gym_members (id text primary key, gym_id text, full_name text);
   insert into public.gym_members values ('predecessor-a1', 'old', 'Zéphyrine O''Quélen'), ('predecessor-a2', 'old', 'Camille');
+  -- One member may send what another one receives: each key has its own way to let go.
+  create table operator.parcels (number int primary key, contents text,
+    sender uuid references public.gym_members_v2 (id) on delete set null,
+    receiver uuid references public.gym_members_v2 (id) on delete cascade,
+    payer uuid references public.gym_members_v2 (id));
+  insert into operator.parcels values (1, 'turquoise, envoyé', {a1}, {a2}, {a2}), (2, 'turquoise, reçu', {a2}, {a1}, {a2}),
+    (3, 'turquoise, payé', {a2}, {a2}, {a1}), (4, 'vert', {a2}, {a2}, {a2});
   insert into operator.notes (member_id, note) values ({a1}, 'turquoise'), ({a2}, 'verte');
   insert into operator.lockers values (1, {a1}), (2, {a2});";
 
@@ -140,6 +147,10 @@ async fn nothing_of_an_erased_member_is_left_in_any_table() {
     assert_eq!(
         lines(&mut tx, "select number::text from operator.lockers").await,
         ["2"]
+    );
+    assert_eq!(
+        lines(&mut tx, "select number::text from operator.parcels").await,
+        ["4"]
     );
     let cost: i64 = one(
         &mut tx,

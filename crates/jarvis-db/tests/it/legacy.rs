@@ -4,6 +4,7 @@ use crate::migrations::{Files, platform};
 use jarvis_core::Purpose;
 use jarvis_db::migrations::legacy::{self, Report, Statements};
 use jarvis_db::migrations::{self, MigrationError, Source};
+use jarvis_db::queries::erasure;
 use jarvis_testkit::{Cluster, TestDb};
 use secrecy::SecretString;
 use serde_json::Value;
@@ -719,6 +720,73 @@ async fn an_erased_member_does_not_come_back() {
         "{:?}",
         report.tables[0]
     );
+}
+
+#[tokio::test]
+async fn erasing_a_member_takes_their_rows_in_the_predecessors_tables_along_or_says_which_stand_in_the_way() {
+    let db = TestDb::new().await;
+    let pool = db.admin_pool();
+    run(pool, GYMS).await;
+    run(
+        pool,
+        "create table public.gym_members (id bigint, gym_id text, badge_id text, first_name text, last_name text);
+         insert into public.gym_members values (7, '1', 'B7', 'Ana', 'Sousa'), (8, '1', 'B8', 'Bea', 'Sousa'), (9, null, 'B9', 'Cléo', 'Petit');
+         create table public.jarvis_conversation_logs (member_id bigint, content text);
+         insert into public.jarvis_conversation_logs values (7, 'perroquet'), (7, 'perroquet'), (8, 'bonjour')",
+    )
+    .await;
+    let mut statements = stating(&[Purpose::Memory]);
+    statements.gyms = vec![("1".to_owned(), "salle-a".to_owned())];
+    legacy::import(db.url(), &statements, true).await.unwrap();
+    // What came after the import is theirs as well; what has their badge in a gym that nobody named may be.
+    run(
+        pool,
+        "insert into public.jarvis_conversation_logs values (7, 'perroquet encore');
+         insert into public.gym_members values (12, '2', 'b8', 'Bea', 'Sousa')",
+    )
+    .await;
+    let gym: jarvis_core::GymId = "aaaaaaaa-0000-4000-8000-00000000000a".parse().unwrap();
+    let id = async |badge: &str| -> jarvis_core::MemberId {
+        let query = format!("select id::text from public.gym_members_v2 where badge_id = '{badge}'");
+        lines(pool, &query).await[0].parse().unwrap()
+    };
+    let (ana, bea) = (id("B7").await, id("B8").await);
+    let now = chrono::DateTime::from_timestamp(1_790_000_000, 0).unwrap();
+    let mut conn = pool.acquire().await.unwrap();
+    let certificate = erasure::erase(&mut conn, gym, ana, uuid::Uuid::from_u128(1), now)
+        .await
+        .unwrap();
+    let rows = |table: &str| {
+        let touched = certificate.touched.iter().filter(|t| t.table == table);
+        touched.map(|t| t.rows).sum::<i64>()
+    };
+    assert_eq!(
+        (
+            rows("public.gym_members"),
+            rows("public.jarvis_conversation_logs")
+        ),
+        (1, 3)
+    );
+    let logs = "select member_id || ' ' || content from public.jarvis_conversation_logs";
+    assert_eq!(lines(pool, logs).await, ["8 bonjour"]);
+    let names = "select first_name from public.gym_members order by id";
+    assert_eq!(lines(pool, names).await, ["Bea", "Cléo", "Bea"]);
+
+    let refused = erasure::erase(&mut conn, gym, bea, uuid::Uuid::from_u128(2), now).await;
+    assert!(
+        matches!(&refused, Err(jarvis_db::DbError::Refused { code, hint: Some(hint), .. })
+            if code == "JE002" && hint.contains("migration cleanup")),
+        "{refused:?}"
+    );
+    assert_eq!(lines(pool, logs).await, ["8 bonjour"], "nothing was changed");
+    run(pool, "delete from public.gym_members where id = 12").await;
+    erasure::erase(&mut conn, gym, bea, uuid::Uuid::from_u128(2), now)
+        .await
+        .unwrap();
+    assert_eq!(lines(pool, names).await, ["Cléo"]);
+    // Nothing of them comes back.
+    legacy::import(db.url(), &statements, true).await.unwrap();
+    assert_eq!(count(pool, "select count(*) from public.gym_members_v2").await, 0);
 }
 
 /// Our migrations without the import and the cleanup: a database from before them.

@@ -46,7 +46,7 @@ fn codes(findings: &[Finding]) -> BTreeSet<&'static str> {
 }
 
 /// What opens the clean database, and the one rule that must notice it.
-const HOLES: [(&str, &str); 50] = [
+const HOLES: [(&str, &str); 51] = [
     ("anon_can_read", "create policy x on public.members for select to anon using (badge <> '')"),
     ("anon_can_read", "create policy x on public.members for select to anon using (auth.uid() is not distinct from gym_id or badge = 'B-1')"),
     ("anon_can_insert", "create policy x on public.members for insert to anon with check (true)"),
@@ -103,6 +103,12 @@ const HOLES: [(&str, &str); 50] = [
     ("not_checked", "create function private.far() returns boolean language sql stable set search_path = '' as $$ select 'dblink' = '' $$;
         revoke all on function private.far() from public; create policy x on public.members for select to authenticated using (private.far())"),
     ("not_checked", "create policy x on public.members for delete to anon using (pg_sleep(60)::text <> '')"),
+    // Rows that cannot be read by whoever looks are not held against the policies, and nothing is proven.
+    ("not_checked", "create type private.odd as enum ('x'); create function private.as_json(private.odd) returns json
+        language plpgsql immutable set search_path = '' as $$ begin raise 'unreadable'; end $$;
+        revoke all on function private.as_json(private.odd) from public;
+        create cast (private.odd as json) with function private.as_json(private.odd);
+        alter table public.members add column odd private.odd default 'x'; grant update on public.members to authenticated"),
     // Of several policies one is enough; a restrictive one closes again.
     ("anon_can_insert", "create policy x on public.members for insert to anon with check (false);
         create policy y on public.members for insert to anon with check (badge is distinct from 'secret')"),

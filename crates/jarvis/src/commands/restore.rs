@@ -46,6 +46,9 @@ pub struct Arguments {
     /// Members erased up to now, as written by `jarvis member erasures --json`; may be given several times
     #[arg(long, value_name = "FILE")]
     erasures: Vec<PathBuf>,
+    /// Where the key that signs access tokens goes [default: signing-key.pem in the data folder]
+    #[arg(long, env = "JARVIS_SIGNING_KEY_FILE", value_name = "FILE")]
+    signing_key: Option<PathBuf>,
     /// Only restore this one into a throw-away database, compare everything, and drop it
     #[arg(long, value_name = "FILE", conflicts_with_all = ["file", "replace", "migrate", "erasures"])]
     verify: Option<PathBuf>,
@@ -75,10 +78,13 @@ pub async fn run(global: &Global, out: Output, arguments: Arguments) -> anyhow::
         server.stop().await?;
         done?
     };
+    // The database is in place, whatever becomes of the key.
+    let done = report(out, &restored)?;
     if let Some(pem) = &restored.signing_key {
-        place_signing_key(&signing::default_path(&data), pem)?;
+        let path = arguments.signing_key.clone();
+        place_signing_key(&path.unwrap_or_else(|| signing::default_path(&data)), pem)?;
     }
-    report(out, &restored)
+    Ok(done)
 }
 
 async fn restore(
@@ -160,7 +166,7 @@ fn report(out: Output, restored: &Restored) -> anyhow::Result<Done> {
             if r.replaced { " (replaced)" } else { "" },
             r.tables,
             r.rows,
-            if r.structure_compared { ", and the structure too" } else { "" },
+            compared(r),
             r.migrated.len(),
             r.reapplied.len(),
             sources.join("\n"),
@@ -204,14 +210,19 @@ pub async fn verify(
             v.backed_up_at.to_rfc3339_opts(SecondsFormat::Secs, true),
             v.tables,
             v.rows,
-            if v.structure_compared {
-                ", and the structure too"
-            } else {
-                ""
-            },
+            compared(v),
         )
     })?;
     Ok(Done::Ok)
+}
+
+/// Whether the structure is known to be the same as well.
+fn compared(restored: &Restored) -> &'static str {
+    if restored.structure_compared {
+        ", and the structure too"
+    } else {
+        "\nstructure  NOT compared: this server is of another major version than the one that was backed up"
+    }
 }
 
 /// A folder that is gone with this value.

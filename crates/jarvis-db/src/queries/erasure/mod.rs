@@ -5,6 +5,7 @@
 //! audit) and speaks of them, by an identifier of theirs or by name, loses these words, or goes where it cannot be
 //! changed. What belongs to another member is theirs.
 
+mod predecessor;
 mod search;
 
 use crate::error::DbError;
@@ -107,7 +108,8 @@ pub async fn has_ledger(conn: &mut PgConnection) -> Result<bool, DbError> {
 pub async fn plan(conn: &mut PgConnection, gym: GymId, member: MemberId) -> Result<Vec<Touched>, DbError> {
     let mut tx = begin(conn).await?;
     let search = Search::begin(&mut tx, gym, member, false).await?;
-    let found = search.everything(&mut tx).await?;
+    let mut found = predecessor::delete(&mut tx, gym.as_uuid(), member.as_uuid(), false).await?;
+    found.extend(search.everything(&mut tx).await?);
     tx.rollback().await?;
     Ok(found)
 }
@@ -121,7 +123,9 @@ const ATTEMPTS: u32 = 5;
 /// `session_not_found`.
 ///
 /// # Errors
-/// [`DbError::NotFound`] when this gym has no such member; [`DbError::Bug`] when something of them would be left.
+/// [`DbError::NotFound`] when this gym has no such member; [`DbError::Refused`] with the code `JE002` when the
+/// predecessor's tables hold rows that may be theirs or another gym's; [`DbError::Bug`] when something of them would be
+/// left.
 /// Nothing is changed then.
 pub async fn erase(
     conn: &mut PgConnection,
@@ -166,7 +170,8 @@ async fn try_erase(conn: &mut PgConnection, erasure: &Erasure, again: bool) -> R
         .execute(&mut *tx)
         .await?;
     let search = Search::begin(&mut tx, gym, member, again).await?;
-    let touched = search.everything(&mut tx).await?;
+    let mut touched = predecessor::delete(&mut tx, erasure.gym_id, erasure.member_id, again).await?;
+    touched.extend(search.everything(&mut tx).await?);
     search.delete(&mut tx).await?;
     search.clean(&mut tx).await?;
     let left = search.everything(&mut tx).await?;

@@ -19,9 +19,10 @@ struct Table {
     name: String,
     /// Columns that name the member, quoted.
     member: Vec<String>,
-    /// Whether a foreign key to the members lets their row go first, and takes these along or lets go of them.
+    /// Whether every column that names the member cascades: then their row may go first, and takes these along.
     cascades: bool,
-    /// Whether its rows outlive the member without naming them, as the import's do: they say not to import again.
+    /// Whether its rows outlive the member without naming them: those of the import alone, which say not to import
+    /// again.
     lets_go: bool,
     has_gym: bool,
     /// The one column of the primary key, quoted, when it holds identifiers.
@@ -46,11 +47,22 @@ const TABLES: &str = "
                                      and k.confrelid = 'public.gym_members_v2'::regclass and pair.mine = a.attnum
                                      and pair.theirs = (select attnum from pg_attribute
                                                          where attrelid = k.confrelid and attname = 'id')))) as member,
+         c.oid = 'jarvis.legacy_rows'::regclass as lets_go,
+         -- Of the columns above those whose key cascades. A key that only lets go would leave the row's other words.
          c.oid = 'public.gym_members_v2'::regclass
-           or exists (select from pg_constraint k where k.contype = 'f' and k.conrelid = c.oid and k.confdeltype in ('c', 'n')
-                         and k.confrelid = 'public.gym_members_v2'::regclass) as cascades,
-         exists (select from pg_constraint k where k.contype = 'f' and k.conrelid = c.oid and k.confdeltype = 'n'
-                     and k.confrelid = 'public.gym_members_v2'::regclass) as lets_go,
+           or not exists (select from pg_attribute a
+                where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+                  and (a.attname = 'member_id'
+                       or exists (select from pg_constraint k, unnest(k.conkey, k.confkey) as pair (mine, theirs)
+                                   where k.contype = 'f' and k.conrelid = c.oid
+                                     and k.confrelid = 'public.gym_members_v2'::regclass and pair.mine = a.attnum
+                                     and pair.theirs = (select attnum from pg_attribute
+                                                         where attrelid = k.confrelid and attname = 'id')))
+                  and not exists (select from pg_constraint k, unnest(k.conkey, k.confkey) as pair (mine, theirs)
+                                   where k.contype = 'f' and k.conrelid = c.oid and k.confdeltype = 'c'
+                                     and k.confrelid = 'public.gym_members_v2'::regclass and pair.mine = a.attnum
+                                     and pair.theirs = (select attnum from pg_attribute
+                                                         where attrelid = k.confrelid and attname = 'id'))) as cascades,
          exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'gym_id' and not a.attisdropped
                      and a.atttypid = 'uuid'::regtype) as has_gym,
          (select format('%I', a.attname) from pg_index i join pg_attribute a on a.attrelid = c.oid and a.attnum = i.indkey[0]
@@ -273,7 +285,7 @@ impl Search {
     pub(super) async fn delete(&self, conn: &mut PgConnection) -> Result<(), DbError> {
         // A key that does not cascade would hold the member back, so those rows go first; tables that only grow let
         // go of a row once its member is gone, so theirs go last.
-        let kept = |t: &&Table| !t.member.is_empty() && !t.cascades;
+        let kept = |t: &&Table| !t.member.is_empty() && !t.cascades && !t.lets_go;
         for table in self.tables.iter().filter(kept) {
             let statement = format!("delete from {} t where {}", table.name, Self::of_member(table));
             let mut savepoint = conn.begin().await?;

@@ -24,8 +24,8 @@ const HANDOVER: TimeDelta = TimeDelta::minutes(5);
 /// Clocks that differ by less are the same.
 const SKEW: TimeDelta = TimeDelta::seconds(5);
 
-/// Jobs that are looked at one by one.
-const JOBS: u32 = 100;
+/// Jobs that are fetched at a time.
+const PAGE: u32 = 500;
 
 /// Extensions of PostgreSQL that the schema uses.
 const EXTENSIONS: [&str; 2] = ["unaccent", "vector"];
@@ -98,13 +98,22 @@ pub async fn jobs(conn: &mut PgConnection) -> anyhow::Result<Vec<Finding>> {
 }
 
 async fn in_state(conn: &mut PgConnection, state: JobState) -> anyhow::Result<Vec<JobRecord>> {
-    let filter = Filter {
+    let mut filter = Filter {
         state: Some(state),
         ..Filter::default()
     };
-    Ok(jarvis_jobs::list(conn, &filter, JOBS)
-        .await
-        .map_err(DbError::from)?)
+    let mut all = Vec::new();
+    loop {
+        let page = jarvis_jobs::list(conn, &filter, PAGE)
+            .await
+            .map_err(DbError::from)?;
+        let last = page.len() < PAGE as usize;
+        filter.before = page.last().map(|job| job.id);
+        all.extend(page);
+        if last {
+            return Ok(all);
+        }
+    }
 }
 
 /// A job by number, kind, key, and why it failed; errors of jobs hold no word of a member.
@@ -151,6 +160,14 @@ pub async fn isolation(urls: &Urls, conn: &mut PgConnection) -> anyhow::Result<V
             holes
                 .iter()
                 .filter(|f| f.severity == Severity::Error)
+                .map(name)
+                .collect(),
+        ),
+        Finding::about(
+            "database_unchecked",
+            holes
+                .iter()
+                .filter(|f| f.severity == Severity::Unknown)
                 .map(name)
                 .collect(),
         ),

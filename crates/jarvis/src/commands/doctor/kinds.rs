@@ -36,7 +36,7 @@ macro_rules! kind {
 
 /// Every kind, in the order in which a report shows them.
 #[rustfmt::skip]
-pub static KINDS: [Kind; 22] = [
+pub static KINDS: [Kind; 23] = [
     kind!(Error "migrations_pending"
         what "migrations are not applied yet" "des migrations ne sont pas encore appliquées"
         meaning "The program and the database do not fit: a server refuses to start. Nothing else is checked before they are."
@@ -141,6 +141,14 @@ pub static KINDS: [Kind; 22] = [
               "un fait ou un événement modifié à la main ou par une autre application"
         mend "jarvis fact retire ID, after looking at jarvis fact history MEMBER"
              "jarvis fact retire ID, après avoir regardé jarvis fact history MEMBRE"),
+    kind!(Unknown "database_unchecked"
+        what "parts of the database that could not be checked for holes" "des parties de la base dont les failles n'ont pu être cherchées"
+        meaning "Nothing is known to be wrong with them, and nothing is proven either."
+                "Rien n'indique qu'elles soient fautives, et rien n'est prouvé non plus."
+        cause "the login that looks may not act as a visitor, or a policy or a row ends with an error when it is tried"
+              "l'identifiant qui regarde ne peut agir comme visiteur, ou une règle ou une ligne donne une erreur à l'essai"
+        mend "`jarvis db lint` names each attempt and why it ended; look as the owner of the database (JARVIS_ADMIN_DATABASE_URL)"
+             "`jarvis db lint` nomme chaque essai et pourquoi il a échoué ; regardez en propriétaire de la base (JARVIS_ADMIN_DATABASE_URL)"),
     kind!(Error "jobs_dead"
         what "jobs that were given up" "des travaux abandonnés"
         meaning "Something that was promised in the background was not done after all its tries."

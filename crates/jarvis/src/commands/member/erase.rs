@@ -2,14 +2,15 @@
 
 use crate::commands::backup;
 use crate::connection::{self, GymDesk};
-use crate::failure::Done;
+use crate::failure::{Done, WrongUse};
 use crate::global::Global;
 use crate::output::{Output, table, talk};
-use crate::private_file;
-use jarvis_core::{Clock as _, MemberId, SystemClock, ids};
+use crate::private_file::Reserved;
+use jarvis_core::{Clock as _, GymId, MemberId, SystemClock, ids};
 use jarvis_db::backup::keep_journal;
-use jarvis_db::queries::erasure::{self, Certificate, Erasure, Fate, Touched};
+use jarvis_db::queries::erasure::{self, Erasure, Fate, Touched};
 use std::path::PathBuf;
+use uuid::Uuid;
 
 /// Which member, and whether it is meant.
 #[derive(Debug, clap::Args)]
@@ -40,11 +41,24 @@ pub async fn run(global: &Global, out: Output, arguments: Arguments) -> anyhow::
         return show_plan(out, member, &plan);
     }
     let now = SystemClock.now();
-    let certificate = erasure::erase(&mut admin, desk.gym, member, ids::uuid_v7(now), now).await?;
-    let all = erasure::list(&mut admin, None).await?;
-    let journals = keep(global, &all)?;
-    let path = place(global, &arguments, &certificate)?;
-    let value = serde_json::json!({"certificate": certificate, "path": path, "journals": journals});
+    let id = ids::uuid_v7(now);
+    let file = reserve(global, &arguments, id, desk.gym, member)?;
+    let certificate = match erasure::erase(&mut admin, desk.gym, member, id, now).await {
+        Ok(certificate) => certificate,
+        Err(error) => {
+            file.give_up()?;
+            return Err(error.into());
+        }
+    };
+    // From here on it is done, and whatever cannot be written, the certificate is said.
+    let written = file.fill(&serde_json::to_string_pretty(&certificate)?);
+    let journals = match erasure::list(&mut admin, None).await {
+        Ok(all) => keep(global, &all),
+        Err(error) => Err(error.into()),
+    };
+    let path = file.path();
+    let kept = journals.as_deref().unwrap_or_default();
+    let value = serde_json::json!({"certificate": certificate, "path": path, "journals": kept});
     out.data(&value, |_| {
         format!(
             "{}\nerased      {}\nrows left   {}\ncertificate {}",
@@ -54,7 +68,43 @@ pub async fn run(global: &Global, out: Output, arguments: Arguments) -> anyhow::
             path.display()
         )
     })?;
+    let erased = |error: anyhow::Error| {
+        error.context(format!(
+            "member {} is erased, and the ledger knows it, but not every paper was written: keep what is printed here",
+            certificate.member_id
+        ))
+    };
+    written.map_err(erased)?;
+    journals.map_err(erased)?;
     Ok(Done::Ok)
+}
+
+/// Makes the certificate's file before anything happens: where it cannot be made, nobody is erased.
+fn reserve(
+    global: &Global,
+    arguments: &Arguments,
+    id: Uuid,
+    gym: GymId,
+    member: MemberId,
+) -> anyhow::Result<Reserved> {
+    let path = match &arguments.certificate {
+        Some(path) => path.clone(),
+        None => connection::home(global)?
+            .join("erasures")
+            .join(format!("{id}.json")),
+    };
+    let begun = serde_json::json!({
+        "id": id, "gym_id": gym, "member_id": member,
+        "begun": "whether it was carried out, `jarvis member erasures` tells"
+    });
+    let reserved = Reserved::begin(path.clone(), &serde_json::to_string_pretty(&begun)?)?;
+    reserved.ok_or_else(|| {
+        WrongUse(format!(
+            "{} is there already; a certificate replaces nothing. Nobody was erased",
+            path.display()
+        ))
+        .into()
+    })
 }
 
 fn show_plan(out: Output, member: MemberId, plan: &[Touched]) -> anyhow::Result<Done> {
@@ -90,17 +140,6 @@ fn keep(global: &Global, all: &[Erasure]) -> anyhow::Result<Vec<PathBuf>> {
         journals.push(keep_journal(&backups, all)?);
     }
     Ok(journals)
-}
-
-fn place(global: &Global, arguments: &Arguments, certificate: &Certificate) -> anyhow::Result<PathBuf> {
-    let path = if let Some(path) = &arguments.certificate {
-        path.clone()
-    } else {
-        let folder = connection::home(global)?.join("erasures");
-        folder.join(format!("{}.json", certificate.id))
-    };
-    private_file::place(&path, &serde_json::to_string_pretty(certificate)?)?;
-    Ok(path)
 }
 
 /// Lists the ledger: identifiers and times.
