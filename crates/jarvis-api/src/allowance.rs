@@ -1,5 +1,6 @@
 //! What a request may ask for at most, as one table: the pages `docs/limits.md` and `docs/limits.fr.md` are made of it.
 
+use crate::gym_share::{AT_ONCE, REQUESTS_PER_MINUTE};
 use crate::limits::{
     ASSERTIONS_PER_ADDRESS, PAIRINGS_PER_ADDRESS, SIGN_INS_PER_ACCOUNT, SIGN_INS_PER_ADDRESS,
 };
@@ -279,6 +280,18 @@ fn rates() -> Vec<Row> {
             "sign-ins, per account and minute",
             "connexions, par compte et minute",
             SIGN_INS_PER_ACCOUNT,
+            RateLimited,
+        ),
+        row(
+            "requests of one gym's kiosks, per minute (`JARVIS_GYM_REQUESTS_PER_MINUTE`)",
+            "requêtes des bornes d'une salle, par minute (`JARVIS_GYM_REQUESTS_PER_MINUTE`)",
+            REQUESTS_PER_MINUTE,
+            RateLimited,
+        ),
+        row(
+            "requests of one gym's kiosks at the same time",
+            "requêtes des bornes d'une salle en même temps",
+            AT_ONCE,
             RateLimited,
         ),
         row(

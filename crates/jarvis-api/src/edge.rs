@@ -175,7 +175,7 @@ fn write_line(line: &Line, route: &str, took: Duration) {
                 model_calls = (cost.model_calls > 0).then_some(cost.model_calls),
                 input_tokens = (cost.model_calls > 0).then_some(cost.input_tokens),
                 output_tokens = (cost.model_calls > 0).then_some(cost.output_tokens),
-                micro_usd = (cost.model_calls > 0).then_some(cost.micro_usd),
+                micro_usd = (cost.micro_usd > 0).then_some(cost.micro_usd),
                 $($more,)*
                 $message
             )

@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 pub const REQUESTS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(3_000).expect("3000 is not 0");
 /// Requests of one gym's kiosks that are answered at the same time. With the ten connections to the database, nobody
 /// then waits for more than a few requests of another gym.
-const AT_ONCE: usize = 16;
+pub(crate) const AT_ONCE: usize = 16;
 /// When to try again after too many at the same time, in seconds: such requests take milliseconds.
 const SOON: u64 = 1;
 

@@ -148,6 +148,10 @@ error_codes! {
     StorageFull = "storage_full", 503,
         fr: "Le disque de la base de données est plein ; rien n'a été enregistré." / "Renvoyez la même requête plus tard : ce qui a été confirmé est gardé. L'exploitant doit libérer de la place.",
         en: "The disk of the database is full; nothing was stored." / "Send the same request again later: what was acknowledged is kept. The operator has to free some space.";
+    /// A provider of models does not answer as it should.
+    ProviderUnavailable = "provider_unavailable", 503,
+        fr: "Le fournisseur de modèles ne répond pas comme il le devrait." / "Réessayez plus tard ; rien n'est perdu. L'exploitant voit la cause dans /readyz.",
+        en: "The provider of models does not answer as it should." / "Try again later; nothing is lost. The operator sees the cause in /readyz.";
     /// Too much at once.
     Overloaded = "overloaded", 503,
         fr: "Le serveur est saturé." / "Réessayez après le délai de l'en-tête Retry-After.",

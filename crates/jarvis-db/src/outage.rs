@@ -20,18 +20,15 @@ pub(crate) struct Outage {
 impl Outage {
     /// Begins a transaction of the pool, or fails at once when the database is known to be down.
     pub(crate) async fn begin(&self, pool: &PgPool) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
-        let _turn = self.turn()?;
+        let turn = self.turn()?;
         let begun = pool.begin().await;
-        self.note(pool, begun.as_ref().err()).await;
+        match &begun {
+            Ok(_) => self.note(false),
+            // No connection in time: it may be down, or there are more callers than connections.
+            Err(sqlx::Error::PoolTimedOut | sqlx::Error::Io(_)) => self.ask(pool, turn).await,
+            Err(_) => {}
+        }
         begun
-    }
-
-    /// Asks for nothing, or fails at once when the database is known to be down.
-    pub(crate) async fn ping(&self, pool: &PgPool) -> Result<(), sqlx::Error> {
-        let _turn = self.turn()?;
-        let answered = sqlx::query("select 1").execute(pool).await;
-        self.note(pool, answered.as_ref().err()).await;
-        answered.map(drop)
     }
 
     /// The turn to ask, while an outage is known; nobody needs one otherwise.
@@ -43,13 +40,20 @@ impl Outage {
         turn.map(Some).map_err(|_| sqlx::Error::PoolTimedOut)
     }
 
-    async fn note(&self, pool: &PgPool, error: Option<&sqlx::Error>) {
-        let down = match error {
-            None => false,
-            // No connection in time: it may be down, or there are more callers than connections.
-            Some(sqlx::Error::PoolTimedOut | sqlx::Error::Io(_)) => !greets(pool).await,
-            Some(_) => return,
+    /// Asks whether the database is down. Whoever failed without a turn leaves that to the one who asks already: a
+    /// database that cannot answer is not helped by one more connection of everybody who waited for it.
+    async fn ask(&self, pool: &PgPool, turn: Option<MutexGuard<'_, ()>>) {
+        let _turn = match turn {
+            Some(turn) => turn,
+            None => match self.asking.try_lock() {
+                Ok(turn) if !self.known.load(Ordering::Acquire) => turn,
+                _ => return,
+            },
         };
+        self.note(!greets(pool).await);
+    }
+
+    fn note(&self, down: bool) {
         if self.known.swap(down, Ordering::AcqRel) != down {
             if down {
                 tracing::error!("the database is down; requests are refused until it is back");

@@ -141,11 +141,6 @@ impl Db {
         PgListener::connect_with(&own).await
     }
 
-    /// Whether the database answers now.
-    pub async fn ping(&self) -> Result<(), DbError> {
-        Ok(self.outage.ping(&self.pool).await?)
-    }
-
     /// Whether the schema still has every migration of this program: somebody can undo one while it runs.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use jarvis_observe::METRICS;
 use jarvis_observe::cost::{Bill, Cost};
 use jarvis_observe::log::millis;
@@ -53,8 +53,9 @@ pub(crate) async fn run<C: Connect>(
         .charge(async {
             let outcome = watch_over(&around, &handler, &claimed, deadline, &bill).await;
             let error = error_code(&outcome);
-            let word = match outcome_end(&around, &handler, &claimed, outcome) {
-                Some((word, end)) if write_end(&around, &claimed, &owner, &end).await => word,
+            let now = (around.clock)();
+            let word = match outcome_end(&around, &handler, &claimed, outcome, now) {
+                Some((word, end)) if write_end(&around, &claimed, &owner, &end, now).await => word,
                 _ => "lease_lost",
             };
             (word, error)
@@ -65,7 +66,10 @@ pub(crate) async fn run<C: Connect>(
 
 /// The stable code that a reason begins with; the rest stays in the table.
 fn error_code(outcome: &Outcome) -> Option<String> {
-    let Outcome::Error(JobError::Retry { reason, .. } | JobError::Fail { reason }) = outcome else {
+    let Outcome::Error(
+        JobError::Retry { reason, .. } | JobError::Wait { reason, .. } | JobError::Fail { reason },
+    ) = outcome
+    else {
         return None;
     };
     let code = reason.split(':').next().unwrap_or_default();
@@ -136,8 +140,8 @@ fn outcome_end<C>(
     handler: &Handler,
     claimed: &Claimed,
     outcome: Outcome,
+    now: DateTime<Utc>,
 ) -> Option<(&'static str, End)> {
-    let now = (around.clock)();
     let discard = |reason: &str| End::Finish {
         state: JobState::Discarded,
         reason: Some(stored_reason(reason)),
@@ -184,11 +188,17 @@ fn bounded(delay: Duration) -> TimeDelta {
         .min(TimeDelta::days(365))
 }
 
-/// Writes the end, for as long as the runner lives: the database may be away, and work done must not be forgotten.
-async fn write_end<C: Connect>(around: &Surroundings<C>, claimed: &Claimed, owner: &str, end: &End) -> bool {
+/// Writes the end, which came at `now`, for as long as the runner lives: the database may be away, and work done must
+/// not be forgotten.
+async fn write_end<C: Connect>(
+    around: &Surroundings<C>,
+    claimed: &Claimed,
+    owner: &str,
+    end: &End,
+    now: DateTime<Utc>,
+) -> bool {
     let mut pause = Duration::from_millis(50);
     loop {
-        let now = (around.clock)();
         let writing = lease::settle(&*around.connect, claimed.id, owner, end, now);
         match timeout(WRITE_TIMEOUT, writing).await {
             Ok(Ok(written)) => return written,
@@ -240,7 +250,7 @@ fn finished(claimed: &Claimed, took: Duration, cost: &Cost, outcome: &'static st
                 model_calls = asked.map(|c| c.model_calls),
                 input_tokens = asked.map(|c| c.input_tokens),
                 output_tokens = asked.map(|c| c.output_tokens),
-                micro_usd = asked.map(|c| c.micro_usd),
+                micro_usd = (cost.micro_usd > 0).then_some(cost.micro_usd),
                 "job finished"
             )
         };
@@ -262,6 +272,12 @@ mod tests {
         assert_eq!(told("timeout").as_deref(), Some("timeout"));
         let code = told("database_unavailable: the database failed: Sophie");
         assert_eq!(code.as_deref(), Some("database_unavailable"));
+        let waits = JobError::wait(
+            "provider_unavailable: the embedding failed",
+            Duration::from_secs(1),
+        );
+        let code = error_code(&Outcome::Error(waits));
+        assert_eq!(code.as_deref(), Some("provider_unavailable"));
         for odd in ["Sophie a mal au genou", "", "é", &"x".repeat(65)] {
             assert_eq!(told(odd).as_deref(), Some("other"), "{odd}");
         }

@@ -107,7 +107,7 @@ pub struct JobRecord {
     pub lease_until: Option<DateTime<Utc>>,
     /// Who holds it.
     pub leased_by: Option<String>,
-    /// Begin of the last try.
+    /// Begin of the last try; of a job that waits again, since when it does.
     pub attempted_at: Option<DateTime<Utc>>,
     /// End, whatever the outcome.
     pub finished_at: Option<DateTime<Utc>>,

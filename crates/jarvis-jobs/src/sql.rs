@@ -28,8 +28,8 @@ select set_config('lock_timeout', '5s', true), set_config('idle_in_transaction_s
 /// candidates than slots are looked at, because some can be locked by an enqueuer.
 ///
 /// Clocks jump. `due` therefore holds, beside what has come due by our clock: what was asked for at once (its `run_at` is
-/// not after its `created_at`, both by the enqueuer's clock), however far ahead that clock was; and a retry whose
-/// failure was noted in what is the future now, since its waiting time was counted from there.
+/// not after its `created_at`, both by the enqueuer's clock), however far ahead that clock was; and what waits since an
+/// instant (`attempted_at`, see [`RELEASE`]) that lies in the future now, since its waiting time was counted from there.
 pub(crate) const CLAIM: &str = "
 with recursive lanes as (
   (select lane from jarvis.jobs where state in ('available', 'retryable') order by lane limit 1)
@@ -50,7 +50,7 @@ heads as (
       select j.id, j.priority, j.run_at from jarvis.jobs j
        where j.lane = lanes.lane and j.state in ('available', 'retryable') and j.kind = any($1)
          and (j.run_at <= $3 or (j.state = 'available' and j.run_at <= j.created_at)
-              or (j.state = 'retryable' and (j.errors -> -1 ->> 'at')::timestamptz > $3 + interval '5 minutes'))
+              or (j.state = 'retryable' and j.attempted_at > $3 + interval '5 minutes'))
          and not exists (select 1 from jarvis.jobs r where r.state = 'running' and r.unique_key is not null
                            and r.kind = j.kind and r.lane = j.lane and r.unique_key = j.unique_key)
        order by j.priority, j.run_at, j.id limit $2 * 2 + 8
@@ -65,7 +65,7 @@ picked as (
   select j.id from candidates c join jarvis.jobs j on j.id = c.id
    where j.state in ('available', 'retryable')
      and (j.run_at <= $3 or (j.state = 'available' and j.run_at <= j.created_at)
-          or (j.state = 'retryable' and (j.errors -> -1 ->> 'at')::timestamptz > $3 + interval '5 minutes'))
+          or (j.state = 'retryable' and j.attempted_at > $3 + interval '5 minutes'))
    order by c.turn, c.served_at, c.priority, c.run_at, c.id limit $2
      for update of j skip locked
 )
@@ -101,11 +101,12 @@ update jarvis.jobs w
    and w.kind = r.kind and w.lane = r.lane and w.unique_key = r.unique_key and w.id <> r.id";
 
 /// Gives up the lease; the job waits again. $3 state, $4 run_at (null: it was due already, and stays so by whatever clock), $5 attempts
-/// given back, $6 reason, $7 now.
+/// given back, $6 reason, $7 now. `attempted_at` is then the instant from which the job waits: [`CLAIM`] compares the clock
+/// with it, also after a try that is not listed in `errors`.
 pub(crate) const RELEASE: &str = "
 update jarvis.jobs
    set state = $3, run_at = coalesce($4, least(run_at, created_at)), attempt = attempt - $5, lease_until = null, leased_by = null,
-       last_error = coalesce($6, last_error),
+       attempted_at = case when $3 = 'retryable' then $7 else attempted_at end, last_error = coalesce($6, last_error),
        -- A day of waiting must not fill the row: tries that do not count are not listed.
        errors = case when $6::text is null or $5 > 0 then errors else errors
                 || jsonb_build_array(jsonb_build_object('attempt', attempt, 'at', $7::timestamptz, 'error', $6::text))
@@ -153,10 +154,12 @@ select kind, state, count(*) as jobs, min(run_at) as oldest_run_at
   from jarvis.jobs group by kind, state order by kind, state";
 
 /// Number of jobs that are not over, and of dead letters, by kind and state, and for how long the oldest of those that
-/// wait is overdue at $1. Each branch has a partial index of its own; finished jobs are not looked at.
+/// wait is overdue at $1: since it came due, or since it waits again (`attempted_at`), unless a clock that had jumped said
+/// so. A dead letter of last week that is tried again is not late by a week. Each branch has a partial index of its own; finished jobs are not looked at.
 pub(crate) const BACKLOG: &str = "
 with unfinished as (
-  select kind, state, run_at from jarvis.jobs where state in ('available', 'retryable')
+  select kind, state, case when attempted_at <= $1 then greatest(run_at, attempted_at) else run_at end as run_at
+    from jarvis.jobs where state in ('available', 'retryable')
   union all
   select kind, state, null from jarvis.jobs where state = 'running'
   union all
@@ -169,7 +172,7 @@ select kind, state, count(*) as jobs,
 /// Makes one job due now, by whatever clock. A finished one starts again from its first try, unless its like waits already.
 pub(crate) const RETRY_ONE: &str = "
 update jarvis.jobs j
-   set state = 'available', run_at = least(j.created_at, $2), finished_at = null,
+   set state = 'available', run_at = least(j.created_at, $2), attempted_at = $2, finished_at = null,
        attempt = case when j.state in ('available', 'retryable') then j.attempt else 0 end
  where j.id = $1 and j.state <> 'running'
    and not exists (select 1 from jarvis.jobs w where w.state in ('available', 'retryable') and w.id <> j.id
@@ -179,7 +182,7 @@ returning j.id";
 /// Starts the dead letters again (of the kind $1, or all): the newest of each key, unless its like waits already.
 pub(crate) const RETRY_DEAD: &str = "
 update jarvis.jobs j
-   set state = 'available', run_at = least(j.created_at, $2), finished_at = null, attempt = 0
+   set state = 'available', run_at = least(j.created_at, $2), attempted_at = $2, finished_at = null, attempt = 0
   from (select distinct on (kind, lane, coalesce(unique_key, id::text)) id from jarvis.jobs
          where state = 'discarded' and ($1::text is null or kind = $1)
          order by kind, lane, coalesce(unique_key, id::text), id desc) dead

@@ -3,10 +3,11 @@
 use crate::MemoryError;
 use jarvis_core::embedding::DIMENSIONS;
 use jarvis_embed::{Kind, LocalEmbedder, LocalModel};
-use jarvis_llm::{Breaker, BreakerState, Embed, EmbedReply, LlmError, Usage};
+use jarvis_llm::{Breaker, BreakerState, Embed, EmbedReply, LlmError, LlmErrorKind, Usage};
 use jarvis_observe::METRICS;
 use jarvis_observe::cost::ModelUse;
 use jarvis_observe::metrics::Held;
+use jarvis_observe::provider::Breaker as Standing;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -87,6 +88,14 @@ impl Embedder {
         }
     }
 
+    /// Where the breaker before the provider stands now; `None` when no provider is asked.
+    pub fn breaker(&self) -> Option<Standing> {
+        match self {
+            Self::Provider(provider) => Some(standing(&provider.breaker.state())),
+            Self::Local(_) | Self::Unavailable(_) => None,
+        }
+    }
+
     /// Why not every gym's summaries can be embedded, if they cannot.
     pub fn lacking(&self) -> Option<String> {
         match self {
@@ -131,8 +140,13 @@ impl Embedder {
     }
 }
 
-/// Counts the call of a provider, with what it used.
+/// Counts the call of a provider, with what it used; none was made while the breaker was open.
 fn note_call(reply: &Result<EmbedReply, LlmError>) {
+    if let Err(error) = reply
+        && matches!(error.kind, LlmErrorKind::CircuitOpen { .. })
+    {
+        return;
+    }
     let (outcome, usage) = match reply {
         Ok(reply) => ("ok", reply.usage),
         Err(error) => (
@@ -143,9 +157,17 @@ fn note_call(reply: &Result<EmbedReply, LlmError>) {
     let used = ModelUse {
         input_tokens: usage.input_tokens,
         output_tokens: usage.output_tokens,
-        micro_usd: 0,
     };
     jarvis_observe::provider::note_call("embedding", outcome, used);
+}
+
+/// Where a breaker stands, in the words of the metrics.
+pub fn standing(state: &BreakerState) -> Standing {
+    match state {
+        BreakerState::Closed => Standing::Closed,
+        BreakerState::HalfOpen { .. } => Standing::HalfOpen,
+        BreakerState::Open { .. } => Standing::Open,
+    }
 }
 
 /// One text being embedded: counted while it lasts, its duration at the end.

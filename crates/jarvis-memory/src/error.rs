@@ -61,6 +61,7 @@ impl MemoryError {
             Self::Db(DbError::StorageFull) => ErrorCode::StorageFull,
             Self::Db(error) if error.is_transient() => ErrorCode::DatabaseUnavailable,
             Self::Changed => ErrorCode::Overloaded,
+            Self::Embedding(error) if error.kind.is_of_the_provider() => ErrorCode::ProviderUnavailable,
             Self::Db(_) | Self::Embedding(_) | Self::Bug(_) => ErrorCode::Internal,
         }
     }

@@ -15,7 +15,7 @@ pub mod sessions;
 mod spending;
 pub mod summary;
 
-pub use embedder::{Embedded, Embedder, Provider, Spent};
+pub use embedder::{Embedded, Embedder, Provider, Spent, standing};
 pub use error::MemoryError;
 
 use jarvis_core::clock::SharedClock;

@@ -51,7 +51,7 @@ pub async fn sweep(memory: &Memory) -> Result<Swept, MemoryError> {
     for orphan in &closed {
         jobs::enqueue_processing(&mut tx, orphan.gym_id, &orphan.session_id, now).await?;
     }
-    let waiting = session::list_waiting(&mut tx, now - WAITING, BATCH).await?;
+    let waiting = session::list_waiting(&mut tx, now - WAITING, now, BATCH).await?;
     for orphan in &waiting {
         jobs::enqueue_processing(&mut tx, orphan.gym_id, &orphan.session_id, now).await?;
     }

@@ -260,6 +260,10 @@ async fn read_out(memory: &Memory, mut material: Material) -> Result<(Material, 
     if let Plan::Remember(digest) = &mut plan {
         let model = &material.embedding_model;
         digest.embedding = memory.embedder.passage(model, &digest.summary.text).await?;
+        if let Some(spent) = digest.embedding.as_ref().and_then(|e| e.spent.as_ref()) {
+            let session = &material.session;
+            spending::record(memory, session.gym_id, Some(&session.session_id), spent).await?;
+        }
     }
     Ok((material, plan))
 }
@@ -390,9 +394,6 @@ async fn write_digest(
         .map(|_| material.embedding_model.as_str());
     if model.is_none() {
         notes.push(note::EMBEDDING_UNAVAILABLE.to_owned());
-    }
-    if let Some(spent) = digest.embedding.as_ref().and_then(|e| e.spent.as_ref()) {
-        spending::record(tx, gym, Some(&material.session.session_id), spent, now).await?;
     }
     let summary = NewSummary {
         id: SummaryId::new(now),

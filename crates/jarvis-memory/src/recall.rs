@@ -3,7 +3,7 @@
 use crate::extract::mask_health;
 use crate::{Memory, MemoryError, spending};
 use jarvis_core::{
-    Actor, ConsentSet, ErrorCode, GymId, Language, MemberId, Purpose, Scope, SessionId, SessionState,
+    ConsentSet, ErrorCode, GymId, Language, MemberId, Purpose, Scope, SessionId, SessionState,
 };
 use jarvis_db::queries::summary::{self, Match};
 use jarvis_db::queries::{consent, gym, member, session};
@@ -130,10 +130,11 @@ async fn embedded(
     let error = match memory.embedder.query(model, text).await {
         Ok(None) => return Ok(None),
         Ok(Some(embedded)) => {
-            if let Some(spent) = &embedded.spent {
-                let mut tx = memory.db.begin(&Scope::gym(gym, Actor::Server)).await?;
-                spending::record(&mut tx, gym, None, spent, memory.clock.now()).await?;
-                tx.commit().await?;
+            if let Some(spent) = &embedded.spent
+                && let Err(error) = spending::record(memory, gym, None, spent).await
+            {
+                // The answer is there: who asks shall not wait or fail for the bookkeeping.
+                tracing::error!(error = error.chain(), "what a question cost is not in the ledger");
             }
             return Ok(Some(embedded.vector));
         }

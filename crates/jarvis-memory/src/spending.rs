@@ -1,18 +1,15 @@
 //! What providers counted goes into the ledger.
 
-use crate::{MemoryError, Spent};
-use chrono::{DateTime, Utc};
-use jarvis_core::{GymId, SessionId};
-use jarvis_db::ScopedTx;
+use crate::{Memory, MemoryError, Spent};
+use jarvis_core::{Actor, GymId, Scope, SessionId};
 use jarvis_db::queries::usage::{self, NewUsage};
 
-/// Adds what a call cost. The transaction must be the server's.
+/// Adds what a call cost, in a transaction of its own: it was spent whatever becomes of what it was spent for.
 pub(crate) async fn record(
-    tx: &mut ScopedTx,
+    memory: &Memory,
     gym: GymId,
     session: Option<&SessionId>,
     spent: &Spent,
-    now: DateTime<Utc>,
 ) -> Result<(), MemoryError> {
     let tokens = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     let input_tokens = tokens(spent.usage.input_tokens);
@@ -24,7 +21,13 @@ pub(crate) async fn record(
         // A provider that counts more cached tokens than it read is not believed about them.
         cached_input_tokens: tokens(spent.usage.cached_input_tokens).min(input_tokens),
         output_tokens: tokens(spent.usage.output_tokens),
-        at: now,
+        at: memory.clock.now(),
     };
-    Ok(usage::insert(tx, gym, &row).await?)
+    let mut tx = memory.db.begin(&Scope::gym(gym, Actor::Server)).await?;
+    let micro_usd = usage::insert(&mut tx, gym, &row).await?;
+    tx.commit().await?;
+    if let Some(price) = micro_usd.and_then(|price| u64::try_from(price).ok()) {
+        jarvis_observe::provider::note_price("embedding", price);
+    }
+    Ok(())
 }

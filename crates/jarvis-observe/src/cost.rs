@@ -34,19 +34,17 @@ pub struct Cost {
     pub input_tokens: u64,
     /// Tokens that models wrote.
     pub output_tokens: u64,
-    /// The price of those calls, in millionths of a US dollar.
+    /// The price of those calls, in millionths of a US dollar, as far as it is known.
     pub micro_usd: u64,
 }
 
-/// Tokens and price of one call of a model.
+/// Tokens of one call of a model.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ModelUse {
     /// Tokens read.
     pub input_tokens: u64,
     /// Tokens written.
     pub output_tokens: u64,
-    /// Price in millionths of a US dollar, 0 when it is not known.
-    pub micro_usd: u64,
 }
 
 /// A bill that is still running. Clones share it.
@@ -97,7 +95,13 @@ pub fn add_model_call(used: ModelUse) {
         meter.model_calls.fetch_add(1, Relaxed);
         meter.input_tokens.fetch_add(used.input_tokens, Relaxed);
         meter.output_tokens.fetch_add(used.output_tokens, Relaxed);
-        meter.micro_usd.fetch_add(used.micro_usd, Relaxed);
+    });
+}
+
+/// Adds the price of a model's call, in millionths of a US dollar, to the bill of this task, if it has one.
+pub fn add_price(micro_usd: u64) {
+    charge(|meter| {
+        meter.micro_usd.fetch_add(micro_usd, Relaxed);
     });
 }
 
@@ -137,6 +141,7 @@ mod tests {
                     input_tokens: 7,
                     ..ModelUse::default()
                 });
+                add_price(3);
             }),
         );
         add_statement(Duration::from_secs(1));
@@ -144,6 +149,7 @@ mod tests {
         assert_eq!((cost.statements, cost.database), (2, Duration::from_millis(5)));
         assert_eq!((cost.pool_wait, cost.model_calls), (Duration::from_millis(1), 0));
         assert_eq!((other.so_far().model_calls, other.so_far().input_tokens), (1, 7));
+        assert_eq!((cost.micro_usd, other.so_far().micro_usd), (0, 3));
         assert_eq!(other.so_far().statements, 0);
     }
 

@@ -2,7 +2,6 @@
 
 use crate::METRICS;
 use crate::cost::{self, ModelUse};
-use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
 /// Where the circuit breaker before a provider stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,28 +14,15 @@ pub enum Breaker {
     Open,
 }
 
-const NONE: u8 = 0;
-static BREAKER: AtomicU8 = AtomicU8::new(NONE);
-
-/// Notes where the breaker of this process stands; to be called when a provider is set up and at every change.
+/// Notes where the breaker of this process stands; to be called when a provider is set up, at every change, and
+/// whenever somebody looks.
 pub fn note_breaker(breaker: Breaker) {
-    let (mark, open) = match breaker {
-        Breaker::Closed => (1, 0.0),
-        Breaker::HalfOpen => (2, 0.5),
-        Breaker::Open => (3, 1.0),
+    let open = match breaker {
+        Breaker::Closed => 0.0,
+        Breaker::HalfOpen => 0.5,
+        Breaker::Open => 1.0,
     };
-    BREAKER.store(mark, Relaxed);
     METRICS.model_breaker.set(&[], open);
-}
-
-/// Where the breaker stands; `None` when no provider is set up.
-pub fn breaker() -> Option<Breaker> {
-    match BREAKER.load(Relaxed) {
-        1 => Some(Breaker::Closed),
-        2 => Some(Breaker::HalfOpen),
-        3 => Some(Breaker::Open),
-        _ => None,
-    }
 }
 
 /// Notes a call of a model: what for (`embedding`, `extraction`), how it ended (`ok`, or the stable code of the
@@ -47,32 +33,31 @@ pub fn note_call(what_for: &'static str, outcome: &'static str, used: ModelUse) 
     METRICS
         .model_tokens
         .add(&[what_for, "output"], used.output_tokens);
-    METRICS.model_cost.add(&[what_for], used.micro_usd);
     cost::add_model_call(used);
+}
+
+/// Notes the price of a call in millionths of a US dollar, once it is known, as [`note_call`] notes its tokens.
+pub fn note_price(what_for: &'static str, micro_usd: u64) {
+    METRICS.model_cost.add(&[what_for], micro_usd);
+    cost::add_price(micro_usd);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_breaker_is_told_as_it_was_noted() {
-        assert_eq!(breaker(), None);
-        for state in [Breaker::Open, Breaker::HalfOpen, Breaker::Closed] {
-            note_breaker(state);
-            assert_eq!(breaker(), Some(state));
-        }
-    }
-
     #[tokio::test]
     async fn a_call_is_on_the_bill_and_in_the_metrics() {
         let used = ModelUse {
             input_tokens: 11,
             output_tokens: 3,
-            micro_usd: 2,
         };
         let bill = cost::Bill::default();
-        bill.charge(async { note_call("test", "ok", used) }).await;
+        let noting = async {
+            note_call("test", "ok", used);
+            note_price("test", 2);
+        };
+        bill.charge(noting).await;
         let cost = bill.so_far();
         assert_eq!(
             (
@@ -84,5 +69,6 @@ mod tests {
             (1, 11, 3, 2)
         );
         assert_eq!(METRICS.model_tokens.get(&["test", "input"]), 11);
+        assert_eq!(METRICS.model_cost.get(&["test"]), 2);
     }
 }

@@ -2,11 +2,11 @@
 
 use crate::failure::WrongUse;
 use anyhow::Context as _;
+use jarvis_core::embedding::DIMENSIONS;
 use jarvis_llm::{
-    Api, Breaker, BreakerSettings, BreakerState, Guarded, ModelEntry, ModelRegistry, OpenAi, OpenAiConfig,
-    Role,
+    Api, Breaker, BreakerSettings, Guarded, ModelEntry, ModelRegistry, OpenAi, OpenAiConfig, Role,
 };
-use jarvis_memory::Provider;
+use jarvis_memory::{Provider, standing};
 use jarvis_observe::provider::note_breaker;
 use secrecy::SecretString;
 use std::path::Path;
@@ -87,11 +87,12 @@ impl ProviderSettings {
             timeout: self.timeout,
             max_retries: 1,
             longest_wait: LONGEST_WAIT,
+            most_dimensions: DIMENSIONS,
             ..OpenAiConfig::new(self.base_url)
         };
         let client = OpenAi::new(config, Arc::new(registry))
             .map_err(|error| WrongUse(format!("{BASE_URL}, {KEY}: {error}")))?;
-        let breaker = Breaker::watched(BreakerSettings::default(), |state| note_breaker(seen(state)));
+        let breaker = Breaker::watched(BreakerSettings::default(), |state| note_breaker(standing(state)));
         Ok(Provider {
             name: "openai".to_owned(),
             model: self.model,
@@ -99,16 +100,6 @@ impl ProviderSettings {
             breaker,
             local: None,
         })
-    }
-}
-
-/// Where the breaker stands, as the metrics have it.
-fn seen(state: &BreakerState) -> jarvis_observe::provider::Breaker {
-    use jarvis_observe::provider::Breaker;
-    match state {
-        BreakerState::Closed => Breaker::Closed,
-        BreakerState::HalfOpen { .. } => Breaker::HalfOpen,
-        BreakerState::Open { .. } => Breaker::Open,
     }
 }
 

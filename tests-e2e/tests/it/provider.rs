@@ -200,8 +200,10 @@ async fn a_provider_that_is_down_is_left_alone_and_everything_follows_when_it_is
     }
     let degraded = stage.readiness().await;
     assert_eq!(degraded["embedding"]["status"], "degraded", "{degraded}");
+    assert_eq!(degraded["embedding"]["cause"], "provider_failing", "{degraded}");
+    assert_eq!(degraded["provider"]["cause"], "provider_failing", "{degraded}");
     assert!(
-        text(&degraded, "/embedding/cause").contains("unavailable"),
+        text(&degraded, "/embedding/hint").contains("provider"),
         "{degraded}"
     );
     // While it is left alone a question goes by words at once, and nothing is sent.

@@ -82,8 +82,8 @@ causes! {
         fr "Une tâche attend depuis cinq minutes : démarrez un worker (`jarvis worker`), ou davantage.";
     /// The provider of models does not answer.
     ProviderFailing = "provider_failing" Degraded
-        en "Calls to the provider of models are held back after failures; they are tried again by themselves."
-        fr "Les appels au fournisseur de modèles sont suspendus après des échecs ; ils reprendront tout seuls.";
+        en "Calls to the provider of models are held back after failures and tried again by themselves; /readyz of the listener for operators says why, docs/provider.md what to do."
+        fr "Les appels au fournisseur de modèles sont suspendus après des échecs et reprendront tout seuls ; /readyz de l'accès des exploitants dit pourquoi, docs/provider.fr.md que faire.";
     /// The disk of the database is nearly full.
     DiskLow = "disk_low" Degraded
         en "Less than 1 GiB is left on the disk of the database; make room."

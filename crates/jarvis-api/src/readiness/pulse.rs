@@ -37,6 +37,13 @@ pub(super) struct Look {
     sessions: UnfinishedSessions,
 }
 
+impl Look {
+    /// Why the database cannot be used as it is.
+    fn trouble(&self) -> Option<&(Cause, String)> {
+        self.database.as_ref().or(self.schema.as_ref())
+    }
+}
+
 impl Pulse {
     /// The last look, or a new one when that is too old. Several that ask at once wait for one.
     pub(super) async fn look(&self, memory: &Memory) -> Arc<Look> {
@@ -52,8 +59,14 @@ impl Pulse {
             Ok(Err(error)) => unusable(&error),
             Err(_) => no_answer(memory).await,
         });
-        if let Some((cause, detail)) = look.database.as_ref().or(look.schema.as_ref()) {
-            tracing::warn!(?cause, detail, "not ready");
+        // Probes come every second: an outage is told when it begins and when it changes.
+        let before = last.as_ref().and_then(|(_, look)| look.trouble());
+        match look.trouble() {
+            Some((cause, detail)) if before.is_none_or(|(before, _)| before != cause) => {
+                tracing::warn!(?cause, detail, "not ready");
+            }
+            None if before.is_some() => tracing::info!("the database can be used again"),
+            _ => {}
         }
         METRICS.all_at_once(|| show(&look, memory));
         *last = Some((Instant::now(), Arc::clone(&look)));

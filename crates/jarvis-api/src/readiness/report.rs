@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use jarvis_core::Language;
 use jarvis_memory::{Embedder, Memory};
 use jarvis_observe::METRICS;
-use jarvis_observe::provider::{self, Breaker};
+use jarvis_observe::provider::{Breaker, note_breaker};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -140,10 +140,13 @@ impl Writer {
     }
 
     fn embedding(&self, embedder: &Embedder) -> Part {
-        let lacking = embedder.lacking();
+        let cause = match embedder.breaker() {
+            Some(Breaker::Open | Breaker::HalfOpen) => Cause::ProviderFailing,
+            Some(Breaker::Closed) | None => Cause::EmbeddingUnavailable,
+        };
         Part {
             name: embedder.model().map(str::to_owned),
-            ..self.observed(lacking.map(|why| (Cause::EmbeddingUnavailable, why)).as_ref())
+            ..self.observed(embedder.lacking().map(|why| (cause, why)).as_ref())
         }
     }
 }
@@ -160,7 +163,11 @@ pub(crate) async fn report(
     let write = Writer { language, audience };
     let stopping = readiness.is_stopping().then_some(Cause::Stopping);
     let worker = readiness.worker(memory.clock.now());
-    let breaker = provider::breaker();
+    // What the breaker told when a call last moved it is not where it stands now: a pause ends by itself.
+    let breaker = memory.embedder.breaker();
+    if let Some(breaker) = breaker {
+        note_breaker(breaker);
+    }
     let mut report = ReadinessReport {
         status: Standing::Ready,
         process: write.part(stopping),

@@ -4,9 +4,13 @@ use crate::world::{Answer, World, answer};
 use chrono::TimeDelta;
 use jarvis_api::{Pulse, Readiness, operations_router};
 use jarvis_core::Clock;
-use jarvis_observe::provider::{self, Breaker};
+use jarvis_llm::{BoxFuture, Breaker, BreakerSettings, Embed, EmbedReply, LlmError};
+use jarvis_memory::{Embedder, Provider};
+use jarvis_observe::METRICS;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
+use std::sync::Arc;
+use std::time::Duration;
 
 async fn readyz(world: &World) -> Answer {
     answer(
@@ -181,23 +185,55 @@ async fn a_process_that_was_told_to_stop_is_not_ready_at_once() {
     world.open("BADGE_001").await;
 }
 
-#[tokio::test]
-async fn a_provider_that_fails_degrades_and_one_that_is_back_does_not() {
-    let world = World::new().await;
-    for (breaker, status) in [
-        (Breaker::Open, "degraded"),
-        (Breaker::HalfOpen, "degraded"),
-        (Breaker::Closed, "ready"),
-    ] {
-        provider::note_breaker(breaker);
-        let told = readyz(&world).await;
-        assert_eq!(
-            (told.status, &told.body["provider"]["status"]),
-            (StatusCode::OK, &json!(status))
-        );
+/// A provider that is not asked in these tests.
+struct Absent;
+
+impl Embed for Absent {
+    fn embed<'a>(&'a self, _: &'a [String]) -> BoxFuture<'a, Result<EmbedReply, LlmError>> {
+        Box::pin(async { Err(LlmError::too_late()) })
     }
-    provider::note_breaker(Breaker::Open);
-    blames(&readyz(&world).await, "provider", "degraded", "provider_failing");
+}
+
+#[tokio::test]
+async fn a_provider_that_fails_degrades_until_it_is_back_and_its_pause_ends_by_itself() {
+    let mut world = World::new().await;
+    let pause = Duration::from_millis(400);
+    let breaker = Breaker::new(BreakerSettings {
+        failures: 1,
+        first_pause: pause,
+        longest_pause: pause,
+    });
+    world.memory.embedder = Embedder::Provider(Arc::new(Provider {
+        name: "test".to_owned(),
+        model: "turquoise-1".to_owned(),
+        client: Box::new(Absent),
+        breaker: breaker.clone(),
+        local: None,
+    }));
+    let told = async |status: &str, gauge: f64| {
+        let told = in_full(&world).await.body;
+        assert_eq!(told["provider"]["status"], status, "{told}");
+        assert_eq!(told["embedding"]["status"], status, "{told}");
+        let page = METRICS.render();
+        let shown = page
+            .lines()
+            .find_map(|line| line.strip_prefix("jarvis_model_breaker_open{} "));
+        assert_eq!(shown.and_then(|value| value.parse().ok()), Some(gauge), "{page}");
+        told
+    };
+    told("ready", 0.0).await;
+    let failed: Result<(), _> = Err(LlmError::too_late());
+    breaker.admit().unwrap().settle(&failed);
+    let failing = told("degraded", 1.0).await;
+    for part in ["provider", "embedding"] {
+        assert_eq!(failing[part]["cause"], "provider_failing", "{failing}");
+    }
+    let detail = failing["embedding"]["detail"].as_str().unwrap();
+    assert!(detail.contains("(timeout)"), "{failing}");
+    tokio::time::sleep(pause).await;
+    told("degraded", 0.5).await;
+    breaker.admit().unwrap().settle(&Ok::<_, LlmError>(()));
+    told("ready", 0.0).await;
 }
 
 #[tokio::test]

@@ -255,3 +255,28 @@ fn make_dir(dir: &Path, mode: u32) -> Result<(), EmbeddedError> {
     }
     make(dir, mode)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn who_holds_a_folder_is_read_among_whatever_else_stands_there(
+            pid in any::<u32>(), port in any::<u16>(), noise in "[^\n]{0,12}", first in any::<bool>(),
+        ) {
+            let (pid_line, port_line) = (format!("pid={pid}"), format!("port={port}"));
+            let noise = format!("# {noise}");
+            let lines = if first { [pid_line, port_line, noise] } else { [noise, port_line, pid_line] };
+            let holder = parse_holder(&lines.join("\n"));
+            prop_assert_eq!((holder.pid, holder.port), (Some(pid), Some(port)));
+        }
+
+        #[test]
+        fn what_is_no_number_holds_nothing(text in "(pid|port)?=?[a-z é]{0,8}") {
+            let holder = parse_holder(&text);
+            prop_assert!(holder.pid.is_none() && holder.port.is_none());
+        }
+    }
+}

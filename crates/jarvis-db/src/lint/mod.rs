@@ -242,3 +242,25 @@ fn sort_out(seen: Vec<Seen>, settings: &Settings, ours: bool, report: &mut Repor
         list.dedup();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn an_allowance_is_of_a_rule_and_names_an_object_or_none(
+            at in 0..RULES.len(), object in "\\PC{0,12}", other in "[a-z_]{0,12}:?\\PC{0,6}",
+        ) {
+            let code = RULES[at].code;
+            let whole = code.parse::<Allowance>().unwrap();
+            prop_assert_eq!((whole.code, whole.object), (code, None));
+            let named = format!("{code}:{object}").parse::<Allowance>();
+            let expected = (!object.is_empty()).then(|| Allowance { code, object: Some(object) });
+            prop_assert_eq!(named.ok(), expected);
+            let (word, _) = other.split_once(':').unwrap_or((&other, ""));
+            prop_assert!(rule(word).is_some() || other.parse::<Allowance>().is_err());
+        }
+    }
+}

@@ -387,8 +387,9 @@ pub struct Orphan {
     pub gym_id: GymId,
 }
 
-/// Closes the sessions of all gyms in which nothing happened since `idle_since`, by the program's clock or the
-/// database's, since either may have jumped. Needs the system scope.
+/// Closes the sessions of all gyms in which nothing happened since `idle_since`, by the program's clock, or for as long
+/// by the database's, since either may have jumped. Each clock is compared with itself alone: that one is some minutes
+/// behind the other says nothing about a session. Needs the system scope.
 pub async fn close_orphans(
     tx: &mut ScopedTx,
     idle_since: DateTime<Utc>,
@@ -400,7 +401,8 @@ pub async fn close_orphans(
             set state = 'closing', ended_at = greatest($2, s.started_at), end_reason = 'orphaned'
           where s.session_id in (
             select o.session_id from public.conversation_sessions o
-             where o.state = 'open' and least(coalesce(o.last_event_at, o.started_at), o.updated_at) < $1
+             where o.state = 'open' and (coalesce(o.last_event_at, o.started_at) < $1
+                or o.updated_at < clock_timestamp() - ($2::timestamptz - $1::timestamptz))
              order by coalesce(o.last_event_at, o.started_at) limit $3 for update skip locked)
          returning s.session_id, s.gym_id",
         idle_since,
@@ -428,17 +430,21 @@ pub async fn redate_ahead(tx: &mut ScopedTx) -> Result<u64, DbError> {
     Ok(redated.rows_affected())
 }
 
-/// The sessions of all gyms that have waited in `closing` since before `since`, by the program's clock or the
-/// database's, since either may have jumped. Needs the system scope.
+/// The sessions of all gyms that have waited in `closing` since before `since`, by the program's clock, or for as long
+/// by the database's, each compared with itself as in [`close_orphans`]. Needs the system scope.
 pub async fn list_waiting(
     tx: &mut ScopedTx,
     since: DateTime<Utc>,
+    now: DateTime<Utc>,
     limit: i64,
 ) -> Result<Vec<Orphan>, DbError> {
     let rows = sqlx::query!(
         "select session_id, gym_id from public.conversation_sessions
-          where state = 'closing' and least(ended_at, updated_at) < $1 order by ended_at limit $2",
+          where state = 'closing' and (ended_at < $1
+             or updated_at < clock_timestamp() - ($2::timestamptz - $1::timestamptz))
+          order by ended_at limit $3",
         since,
+        now,
         limit,
     )
     .fetch_all(&mut **tx)

@@ -335,6 +335,9 @@ pub async fn match_words_of_other_models(
              from jarvis.recall_text($1, $2, $3, $4, 200) r
              join public.conversation_summaries s on s.gym_id = $1 and s.id = r.id
             where s.embedding_model not in ('unknown', $5)
+              -- Decided once, before the search: most members have none of another model.
+              and exists (select 1 from public.conversation_summaries o
+                           where o.gym_id = $1 and o.member_id = $2 and o.embedding_model not in ('unknown', $5))
             limit $6"#,
         gym.as_uuid(),
         member.as_uuid(),

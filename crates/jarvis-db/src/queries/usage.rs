@@ -23,9 +23,10 @@ pub struct NewUsage<'a> {
     pub at: DateTime<Utc>,
 }
 
-/// Adds a row, with the cost by the prices in force; without one of the prices it needs, the cost is unknown.
-pub async fn insert(tx: &mut ScopedTx, gym: GymId, usage: &NewUsage<'_>) -> Result<(), DbError> {
-    sqlx::query!(
+/// Adds a row, with the cost by the prices in force, and returns that in millionths of a US dollar; without one of the
+/// prices it needs, the cost is unknown.
+pub async fn insert(tx: &mut ScopedTx, gym: GymId, usage: &NewUsage<'_>) -> Result<Option<i64>, DbError> {
+    Ok(sqlx::query_scalar!(
         "with price as (
            select distinct on (unit) unit, usd_per_million from jarvis.price_book
             where model = $4 and valid_from <= $8 order by unit, valid_from desc),
@@ -37,7 +38,8 @@ pub async fn insert(tx: &mut ScopedTx, gym: GymId, usage: &NewUsage<'_>) -> Resu
              from used u left join price p on p.unit = u.unit where u.tokens > 0)
          insert into jarvis.usage_ledger (gym_id, session_id, provider, model, input_tokens, cached_input_tokens,
                                           output_tokens, cost_usd, recorded_at)
-         select $1, $2, $3, $4, $5, $6, $7, usd, $8 from cost",
+         select $1, $2, $3, $4, $5, $6, $7, usd, $8 from cost
+         returning round(cost_usd * 1000000)::bigint",
         gym.as_uuid(),
         usage.session.map(SessionId::as_str),
         usage.provider,
@@ -47,7 +49,6 @@ pub async fn insert(tx: &mut ScopedTx, gym: GymId, usage: &NewUsage<'_>) -> Resu
         usage.output_tokens,
         usage.at,
     )
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
+    .fetch_one(&mut **tx)
+    .await?)
 }

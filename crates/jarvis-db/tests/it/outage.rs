@@ -6,6 +6,8 @@ use jarvis_testkit::TestDb;
 use secrecy::ExposeSecret;
 use sqlx::postgres::PgConnectOptions;
 use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
@@ -102,7 +104,6 @@ async fn while_the_database_is_down_all_but_one_are_told_at_once_and_it_is_notic
     for _ in 0..5 {
         asked(&db).await.0.unwrap();
     }
-    db.ping().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -129,4 +130,47 @@ async fn a_pool_without_a_free_connection_is_busy_and_not_down() {
     }
     held.commit().await.unwrap();
     asked(&db).await.0.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_callers_whom_a_silent_database_keeps_waiting_one_asks_whether_it_is_down() {
+    let test = TestDb::new().await;
+    let url = test.login_url();
+    let to = PgConnectOptions::from_str(url.expose_secret())
+        .unwrap()
+        .get_port();
+    let mut door = Door::open(0, to).await;
+    let through = url
+        .expose_secret()
+        .replace(&format!(":{to}/"), &format!(":{}/", door.port));
+    let settings = ConnectSettings {
+        max_connections: 2,
+        acquire_timeout: Duration::from_millis(500),
+        ..ConnectSettings::new(through.into())
+    };
+    let db = Db::connect(&settings).await.unwrap();
+    door.shut().await;
+    // It takes connections, and says nothing.
+    let listener = TcpListener::bind(("127.0.0.1", door.port)).await.unwrap();
+    let asked_for = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&asked_for);
+    let silent = tokio::spawn(async move {
+        let mut held = Vec::new();
+        loop {
+            held.push(listener.accept().await.unwrap());
+            counted.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    let mut callers = JoinSet::new();
+    for _ in 0..20 {
+        let db = db.clone();
+        callers.spawn(async move { asked(&db).await.0 });
+    }
+    for answer in callers.join_all().await {
+        assert!(matches!(answer, Err(DbError::Unavailable { .. })), "{answer:?}");
+    }
+    // The pool tries to make its two connections, and one caller asks.
+    let connections = asked_for.load(Ordering::SeqCst);
+    assert!((1..=3).contains(&connections), "{connections}");
+    silent.abort();
 }

@@ -138,7 +138,7 @@ async fn a_transaction_dropped_halfway_leaves_no_row() {
     assert_eq!(changed.rows_affected(), 1);
     drop(tx);
     // The only connection of the pool answers again, so the rollback has happened.
-    db.ping().await.unwrap();
+    db.begin(&Scope::System).await.unwrap().commit().await.unwrap();
     let name: String = sqlx::query_scalar("select name from public.gyms")
         .fetch_one(test.admin_pool())
         .await
@@ -290,4 +290,27 @@ async fn connecting_says_what_is_wrong_and_the_way_out() {
     let error = refusal(test.login_url()).await;
     assert!(error.to_string().contains("behind"), "{error}");
     assert!(error.hint().unwrap().contains("jarvis migration up"), "{error}");
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_as_such_and_not_as_a_database_that_is_away() {
+    let test = TestDb::new().await;
+    let db = one_connection(&test).await;
+    let mut tx = db.begin(&Scope::System).await.unwrap();
+    let raised =
+        sqlx::query("do $$ begin raise sqlstate '53100' using message = 'could not extend file'; end $$")
+            .execute(&mut *tx)
+            .await
+            .unwrap_err();
+    let error = DbError::from(raised);
+    assert!(matches!(error, DbError::StorageFull), "{error:?}");
+    assert!(error.is_transient() && error.hint().is_some_and(|hint| hint.contains("space")));
+    tx.rollback().await.unwrap();
+    // Its neighbours of the same class say that resources are short for a while.
+    let mut tx = db.begin(&Scope::System).await.unwrap();
+    let raised = sqlx::query("do $$ begin raise sqlstate '53200'; end $$")
+        .execute(&mut *tx)
+        .await
+        .unwrap_err();
+    assert!(matches!(DbError::from(raised), DbError::Unavailable { .. }));
 }

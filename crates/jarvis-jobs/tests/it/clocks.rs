@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use jarvis_jobs::{JobError, JobState, NewJob};
-use tokio::time::sleep;
+use jarvis_jobs::{JobError, JobId, JobState, NewJob};
+use tokio::time::{Instant, sleep};
 
 use crate::harness::{Probe, Queue, numbered, start};
 
@@ -45,6 +45,66 @@ async fn a_retry_noted_while_the_clock_was_ahead_does_not_wait_for_that_day() {
     let done = queue.wait_for(id, JobState::Completed).await;
     working.stop().await;
     assert_eq!((done.attempt, runs.load(Ordering::SeqCst)), (2, 2));
+}
+
+/// Waits until the job has run so often, and waits again.
+async fn ran(queue: &Queue, id: JobId, runs: &AtomicUsize, times: usize) {
+    let begun = Instant::now();
+    while runs.load(Ordering::SeqCst) < times {
+        assert!(
+            begun.elapsed() < Duration::from_secs(20),
+            "{:?}",
+            queue.job(id).await
+        );
+        sleep(Duration::from_millis(10)).await;
+    }
+    queue.wait_for(id, JobState::Retryable).await;
+}
+
+#[tokio::test]
+async fn a_wait_noted_while_the_clock_was_ahead_does_not_last_until_that_day() {
+    let queue = Queue::new().await;
+    let runs = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&runs);
+    let handler = move |_, _: Probe| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        async { Err(JobError::wait("model_down", Duration::from_hours(1))) }
+    };
+    let working = start(queue.runner().register(handler).build());
+    queue.clock.jump(TimeDelta::days(2));
+    let id = queue.enqueue(&numbered(1)).await.id();
+    ran(&queue, id, &runs, 1).await;
+    queue.clock.jump(TimeDelta::days(-2));
+    ran(&queue, id, &runs, 2).await;
+    working.stop().await;
+}
+
+#[tokio::test]
+async fn a_wait_is_kept_although_the_failure_before_it_was_noted_while_the_clock_was_ahead() {
+    let queue = Queue::new().await;
+    let runs = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&runs);
+    let handler = move |_, _: Probe| {
+        let first = counted.fetch_add(1, Ordering::SeqCst) == 0;
+        async move {
+            Err(if first {
+                JobError::retry("model_down")
+            } else {
+                JobError::wait("model_down", Duration::from_hours(1))
+            })
+        }
+    };
+    let working = start(queue.runner().register(handler).build());
+    queue.clock.jump(TimeDelta::days(2));
+    let id = queue.enqueue(&numbered(1)).await.id();
+    ran(&queue, id, &runs, 1).await;
+    queue.clock.jump(TimeDelta::days(-2));
+    ran(&queue, id, &runs, 2).await;
+    sleep(Duration::from_millis(500)).await;
+    assert_eq!(runs.load(Ordering::SeqCst), 2);
+    queue.clock.jump(TimeDelta::hours(1));
+    ran(&queue, id, &runs, 3).await;
+    working.stop().await;
 }
 
 #[tokio::test]

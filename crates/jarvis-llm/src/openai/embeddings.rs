@@ -55,7 +55,7 @@ impl OpenAi {
     ) -> Result<(Vec<Vec<f32>>, Usage), LlmError> {
         let body = json!({ "model": model.id, "input": batch, "encoding_format": "base64" });
         let received = self.post(&["embeddings"], &body).await?;
-        read_reply(&received, batch.len(), dimensions)
+        read_reply(&received, batch.len(), dimensions, self.config.most_dimensions)
     }
 }
 
@@ -80,13 +80,14 @@ fn read_reply(
     received: &Received,
     expected: usize,
     dimensions: Option<usize>,
+    most: usize,
 ) -> Result<(Vec<Vec<f32>>, Usage), LlmError> {
     let list: EmbeddingList = serde_json::from_slice(&received.body)
         .map_err(|_| received.fails(LlmErrorKind::BadReply("not a list of embeddings")))?;
     let usage = wire::read_usage(list.usage.as_ref());
     let known_usage = usage.as_ref().ok().copied();
-    let vectors =
-        read_vectors(list, expected, dimensions).map_err(|kind| received.fails(kind).billed(known_usage))?;
+    let vectors = read_vectors(list, expected, dimensions, most)
+        .map_err(|kind| received.fails(kind).billed(known_usage))?;
     Ok((vectors, usage.map_err(|kind| received.fails(kind))?))
 }
 
@@ -94,6 +95,7 @@ fn read_vectors(
     list: EmbeddingList,
     expected: usize,
     dimensions: Option<usize>,
+    most: usize,
 ) -> Result<Vec<Vec<f32>>, LlmErrorKind> {
     let mut slots: Vec<Option<Vec<f32>>> = vec![None; expected];
     let mut dimensions = dimensions;
@@ -105,6 +107,11 @@ fn read_vectors(
                 expected,
                 actual: vector.len(),
             });
+        }
+        if vector.len() > most {
+            return Err(LlmErrorKind::BadReply(
+                "a vector has more numbers than can be kept",
+            ));
         }
         let slot = slots
             .get_mut(item.index)
@@ -161,6 +168,20 @@ mod tests {
         assert_eq!(sizes(128), [3, 1, 1]);
         assert_eq!(batches(&inputs, 2).concat(), inputs);
         assert!(batches(&[], 2).is_empty());
+    }
+
+    #[test]
+    fn a_vector_that_is_too_long_to_be_kept_is_a_bad_reply() {
+        let list = |length: usize| EmbeddingList {
+            data: vec![wire::Embedding {
+                index: 0,
+                embedding: Numbers::List(vec![0.1; length]),
+            }],
+            usage: None,
+        };
+        assert!(read_vectors(list(4), 1, None, 4).is_ok());
+        let refused = read_vectors(list(5), 1, None, 4);
+        assert!(matches!(refused, Err(LlmErrorKind::BadReply(_))), "{refused:?}");
     }
 
     #[test]

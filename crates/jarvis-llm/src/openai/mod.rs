@@ -44,6 +44,8 @@ pub struct OpenAiConfig {
     pub jitter: Jitter,
     /// The most texts in one embeddings request, at least 1; OpenAI takes 2048.
     pub batch_inputs: usize,
+    /// A vector with more numbers is a bad reply: nothing could keep it.
+    pub most_dimensions: usize,
 }
 
 impl OpenAiConfig {
@@ -59,6 +61,7 @@ impl OpenAiConfig {
             backoff: Backoff::default(),
             jitter: Arc::new(rand::random::<f64>),
             batch_inputs: 128,
+            most_dimensions: usize::MAX,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::stage::{EVERYTHING, Stage, noon, said};
 use chrono::{DateTime, TimeDelta};
-use jarvis_core::{Actor, ErrorCode, Scope, SessionState};
+use jarvis_core::{Actor, Clock as _, ErrorCode, Scope, SessionState, SystemClock};
 use jarvis_memory::{orphans, process, sessions};
 
 #[tokio::test]
@@ -178,15 +178,11 @@ async fn a_session_dated_ahead_by_a_jump_of_the_clock_is_closed_a_quarter_of_an_
     let session = stage.open(&gym, "BADGE_001").await.session_id;
     stage.say(&gym, &session, &["Je veux perdre cinq kilos"]).await;
     stage.clock.advance(TimeDelta::days(-2));
-    // The database's clock was right all the time; the trigger that says so goes by the machine's.
-    let right = "begin; set local session_replication_role = replica;
-                 update public.conversation_sessions set updated_at = started_at - interval '2 days'; commit";
-    sqlx::raw_sql(right)
-        .execute(stage.test.admin_pool())
-        .await
-        .unwrap();
+    // The database's clock was right all the time.
+    stage.written_ago("14 minutes").await;
     assert_eq!(orphans::sweep(&stage.memory).await.unwrap().closed, 0);
     stage.clock.advance(orphans::IDLE + TimeDelta::seconds(1));
+    stage.written_ago("15 minutes 1 second").await;
     assert_eq!(orphans::sweep(&stage.memory).await.unwrap().closed, 1);
     process::process_session(&stage.memory, gym.id, &session)
         .await
@@ -194,6 +190,31 @@ async fn a_session_dated_ahead_by_a_jump_of_the_clock_is_closed_a_quarter_of_an_
     let scope = Scope::gym(gym.id, Actor::Server);
     let detail = sessions::get(&stage.memory, &scope, &session).await.unwrap();
     assert_eq!(detail.session.state, SessionState::Processed);
+}
+
+#[tokio::test]
+async fn a_live_session_stays_open_and_a_closed_one_waits_its_time_however_far_apart_the_clocks_stand() {
+    let stage = Stage::new().await;
+    let gym = stage.gym("lyon").await;
+    stage.member(&gym, "BADGE_001", EVERYTHING).await;
+    // The program's clock is a day ahead of the database's, which is no reason to end what was just said.
+    let ahead = SystemClock.now() - stage.memory.clock.now() + TimeDelta::days(1);
+    stage.clock.advance(ahead);
+    let session = stage.open(&gym, "BADGE_001").await.session_id;
+    stage.say(&gym, &session, &["Je veux perdre cinq kilos"]).await;
+    assert_eq!(
+        orphans::sweep(&stage.memory).await.unwrap(),
+        orphans::Swept::default()
+    );
+    sessions::close(&stage.memory, &gym.kiosk, &session, None)
+        .await
+        .unwrap();
+    assert_eq!(
+        orphans::sweep(&stage.memory).await.unwrap(),
+        orphans::Swept::default()
+    );
+    stage.written_ago("11 minutes").await;
+    assert_eq!(orphans::sweep(&stage.memory).await.unwrap().enqueued, 1);
 }
 
 #[tokio::test]

@@ -4,5 +4,6 @@
 mod conversations;
 mod late_and_lost;
 mod recalling;
+mod spending;
 mod stage;
 mod withheld;

@@ -131,6 +131,24 @@ impl Stage {
         session
     }
 
+    /// Lets every session's row look, by the database's clock, as if it had been written so long ago.
+    pub async fn written_ago(&self, ago: &str) {
+        let mut tx = self.test.admin_pool().begin().await.unwrap();
+        // The trigger that keeps that date must not.
+        sqlx::query("set local session_replication_role = replica")
+            .execute(&mut *tx)
+            .await
+            .unwrap();
+        sqlx::query(
+            "update public.conversation_sessions set updated_at = clock_timestamp() - $1::text::interval",
+        )
+        .bind(ago.to_owned())
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+        tx.commit().await.unwrap();
+    }
+
     pub async fn count(&self, sql: &'static str) -> i64 {
         sqlx::query_scalar(sql)
             .fetch_one(self.test.admin_pool())

@@ -94,8 +94,8 @@ metrics! {
         en "Seconds of a statement, its rows read out." fr "Secondes d'une instruction, lignes lues."
         worry_en "p99 above 1 s." worry_fr "p99 au-dessus de 1 s.";
     jobs_finished: Counter::register "jarvis_jobs_finished_total" ["kind", "outcome"] true
-        en "Tries of jobs that ended: completed, retry, failed and exhausted (both dead), handed_back, lease_lost."
-        fr "Essais de tâches terminés : completed, retry, failed et exhausted (mortes), handed_back, lease_lost."
+        en "Tries of jobs that ended: completed, retry, waiting (for something outside; no try counts), failed and exhausted (both dead), handed_back, lease_lost."
+        fr "Essais de tâches terminés : completed, retry, waiting (de l'extérieur ; aucun essai n'est compté), failed et exhausted (mortes), handed_back, lease_lost."
         worry_en "failed or exhausted: any. lease_lost: any outside of a deployment."
         worry_fr "failed ou exhausted : dès la première. lease_lost : dès la première hors d'un déploiement.";
     job_duration: Histogram::long "jarvis_job_duration_seconds" ["kind"] true
@@ -169,7 +169,7 @@ metrics! {
         en "Tokens read (input) and written (output) by a provider's models."
         fr "Jetons lus (input) et écrits (output) par les modèles d'un fournisseur."
         worry_en "Twice the usual of the hour." worry_fr "Le double de l'ordinaire de l'heure.";
-    model_cost: Counter::register "jarvis_model_cost_micro_usd_total" ["use"] true
+    model_cost: Counter::register "jarvis_model_cost_micro_usd_total" ["use"] false
         en "Price of those calls in millionths of a US dollar, where it is known."
         fr "Prix de ces appels en millionièmes de dollar américain, quand il est connu."
         worry_en "Above the budget." worry_fr "Au-dessus du budget.";
@@ -258,7 +258,6 @@ impl Metrics {
         for direction in ["input", "output"] {
             new.model_tokens.add(&["embedding", direction], 0);
         }
-        new.model_cost.add(&["embedding"], 0);
         new.model_breaker.set(&[], 0.0);
         new.postgres_restarts.add(&[], 0);
         new
@@ -312,9 +311,10 @@ impl Metrics {
 }
 
 /// How a try of a job can end.
-pub const JOB_OUTCOMES: [&str; 6] = [
+pub const JOB_OUTCOMES: [&str; 7] = [
     "completed",
     "retry",
+    "waiting",
     "failed",
     "exhausted",
     "handed_back",

@@ -1,5 +1,6 @@
 //! `jarvis user`: people who sign in.
 
+use crate::arguments;
 use crate::connection;
 use crate::failure::{Done, WrongUse};
 use crate::global::Global;
@@ -119,10 +120,7 @@ async fn new_account(
     gyms: &[String],
     full_name: Option<String>,
 ) -> anyhow::Result<Account> {
-    let email = email.trim().to_lowercase();
-    if !email.contains('@') {
-        return Err(WrongUse(format!("`{email}` is no e-mail address")).into());
-    }
+    let email = arguments::email(&email).map_err(WrongUse)?;
     if role != "super_admin" && gyms.is_empty() {
         return Err(WrongUse(format!("a {role} works for at least one gym: --gym …")).into());
     }

@@ -122,6 +122,24 @@ pub(super) fn reasons(reasons: &BTreeMap<String, i64>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_pair_is_read_as_it_was_written(
+            old in "[^=\\s]([^=]{0,10}[^=\\s])?", gym in "\\S(.{0,10}\\S)?", space in " {0,2}",
+        ) {
+            let text = format!("{space}{old}{space}={space}{gym}{space}");
+            prop_assert_eq!(pair(&text), Ok((old, gym)));
+        }
+
+        #[test]
+        fn a_pair_with_an_empty_side_or_without_a_sign_is_refused(side in "[^=]{0,10}", space in "[ \\t]{0,3}") {
+            for text in [side.clone(), format!("{side}={space}"), format!("{space}={side}")] {
+                prop_assert!(pair(&text).is_err(), "{text:?}");
+            }
+        }
+    }
 
     #[test]
     fn a_gym_is_stated_as_a_pair() {

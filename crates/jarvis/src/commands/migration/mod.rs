@@ -124,6 +124,31 @@ fn lines_as_table(lines: &[Line]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_purposes_in_any_order_are_stated_once_each(
+            picks in proptest::collection::vec(proptest::sample::select(Purpose::ALL.to_vec()), 1..9),
+            space in " {0,2}",
+        ) {
+            let words: Vec<String> = picks.iter().map(|p| format!("{space}{p}{space}")).collect();
+            let Stated(stated) = format!("imported:{}", words.join(",")).parse::<Stated>().unwrap();
+            let mut first_times = picks.clone();
+            first_times.retain({
+                let mut seen = Vec::new();
+                move |p| !seen.contains(p) && { seen.push(*p); true }
+            });
+            prop_assert_eq!(stated, first_times);
+        }
+
+        #[test]
+        fn nobody_states_consents_without_saying_that_they_are_imported(text in "(import|imported|asked:)?[a-z_,: ]{0,24}") {
+            if let Ok(Stated(stated)) = text.parse::<Stated>() {
+                prop_assert!(text.starts_with("imported:") && !stated.is_empty());
+            }
+        }
+    }
 
     #[test]
     fn a_statement_says_that_it_is_imported_and_names_each_purpose_once() {
