@@ -257,7 +257,7 @@ mod tests {
             let whole = code.parse::<Allowance>().unwrap();
             prop_assert_eq!((whole.code, whole.object), (code, None));
             let named = format!("{code}:{object}").parse::<Allowance>();
-            let expected = (!object.is_empty()).then(|| Allowance { code, object: Some(object) });
+            let expected = (!object.is_empty()).then_some(Allowance { code, object: Some(object) });
             prop_assert_eq!(named.ok(), expected);
             let (word, _) = other.split_once(':').unwrap_or((&other, ""));
             prop_assert!(rule(word).is_some() || other.parse::<Allowance>().is_err());
