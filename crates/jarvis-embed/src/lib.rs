@@ -5,12 +5,14 @@ mod centring;
 mod encoder;
 mod error;
 mod format;
+pub mod heads;
 mod local;
 mod matrix;
 mod model;
 mod numeric;
 mod pieces;
 mod pinned;
+pub mod ridge;
 mod tokenizer;
 mod universal;
 

@@ -96,6 +96,15 @@ impl Embedder {
         }
     }
 
+    /// The local models, where their weights are.
+    pub fn local(&self) -> Option<&Arc<LocalEmbedder>> {
+        match self {
+            Self::Local(local) => Some(local),
+            Self::Provider(provider) => provider.local.as_ref(),
+            Self::Unavailable(_) => None,
+        }
+    }
+
     /// Why not every gym's summaries can be embedded, if they cannot.
     pub fn lacking(&self) -> Option<String> {
         match self {

@@ -1,10 +1,12 @@
 #![doc = include_str!("../README.md")]
 
+pub mod category;
 pub mod context;
 pub mod embedder;
 pub mod error;
 pub mod eval;
 pub mod extract;
+pub mod heads;
 pub mod jobs;
 mod measure;
 pub mod orphans;

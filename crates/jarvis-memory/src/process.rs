@@ -1,6 +1,7 @@
 //! From a closed session to memory: transcript, facts, summary, embedding, one transaction.
 
 use crate::extract::{self, ExtractionInput, Speaker, Turn, mask_health, passes_evidence_gate};
+use crate::heads::Judge;
 use crate::jobs::ProcessSession;
 use crate::measure::{self, Facts};
 use crate::{Embedded, Memory, MemoryError, sentiment, spending, summary};
@@ -246,11 +247,12 @@ enum Plan {
 /// Works out what to write, before anything is locked.
 async fn read_out(memory: &Memory, mut material: Material) -> Result<(Material, Plan), MemoryError> {
     // A long conversation takes a second of computing, which must not hold up the requests of others.
+    let judge = Judge::of_gym(&memory.embedder, &material.embedding_model);
     let compute = move || {
         withhold_health(&mut material);
         let plan = match reason_for_nothing(&material) {
             Some(reason) => Plan::Nothing(reason),
-            None => Plan::Remember(Box::new(digest(&material))),
+            None => Plan::Remember(Box::new(digest(&material, judge.as_ref()))),
         };
         (material, plan)
     };
@@ -278,7 +280,7 @@ fn withhold_health(material: &mut Material) {
 }
 
 /// What a conversation says: facts, sentiment, summary.
-fn digest(material: &Material) -> Digest {
+fn digest(material: &Material, judge: Option<&Judge>) -> Digest {
     let language = material.session.language;
     let health = material.consents.allows(Purpose::HealthMemory);
     let session_date = material.session_date();
@@ -291,7 +293,7 @@ fn digest(material: &Material) -> Digest {
         .into_iter()
         .filter(|d| !d.health || health)
         .partition(|d| passes_evidence_gate(d, &material.turns));
-    let (sentiment, sentiment_score) = sentiment::sentiment(&material.turns);
+    let (sentiment, sentiment_score) = sentiment::read(&material.turns, judge);
     let mut spoken = material.turns.clone();
     for turn in &mut spoken {
         turn.text = turn.text.replace(extract::HEALTH_MASK, " ");

@@ -1,5 +1,7 @@
-//! Measuring what memory understands, on labelled conversations. Pure: no database, no model, no clock.
+//! Measuring what memory understands, on labelled conversations. Without a clock or a database, and
+//! without a model unless one is given.
 
 pub mod extract;
 pub mod set;
 pub mod summary;
+pub mod utterances;
