@@ -20,6 +20,9 @@ pub const CATEGORY: &str = "category";
 /// Its classes, in the order of its scores.
 pub const CATEGORIES: [&str; 6] = ["goal", "injury", "preference", "progress", "concern", "none"];
 
+/// What a session says of who read it where the heads did; else it is [`crate::extract::EXTRACTOR`] alone.
+pub const WITH_HEADS: &str = "rules-fr-en-1+heads-1";
+
 static SHIPPED: &[u8] = include_bytes!("../data/heads.bin");
 
 /// The heads with the model whose vectors they read.
@@ -92,6 +95,11 @@ fn head(heads: &Heads, name: &str, classes: &[&str]) -> Result<Head, HeadsError>
     })
 }
 
+/// What reads, as figures name it.
+pub(crate) fn engine(judge: Option<&Judge>) -> &'static str {
+    if judge.is_some() { "heads + rules" } else { "rules" }
+}
+
 /// The place of the highest score; the first of equal ones.
 pub(crate) fn best(scores: &[f64]) -> usize {
     let highest = |best: usize, at: usize| if scores[at] > scores[best] { at } else { best };
@@ -102,6 +110,11 @@ pub(crate) fn best(scores: &[f64]) -> usize {
 mod tests {
     use super::*;
     use jarvis_embed::heads::digest_of_texts;
+
+    #[test]
+    fn a_session_that_heads_read_says_which_rules_read_it_too() {
+        assert_eq!(WITH_HEADS, format!("{}+heads-1", crate::extract::EXTRACTOR));
+    }
 
     #[test]
     fn the_shipped_heads_were_fitted_on_the_shipped_utterances() {

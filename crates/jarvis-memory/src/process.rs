@@ -1,10 +1,10 @@
 //! From a closed session to memory: transcript, facts, summary, embedding, one transaction.
 
 use crate::extract::{self, ExtractionInput, Speaker, Turn, mask_health, passes_evidence_gate};
-use crate::heads::Judge;
+use crate::heads::{Judge, WITH_HEADS};
 use crate::jobs::ProcessSession;
 use crate::measure::{self, Facts};
-use crate::{Embedded, Memory, MemoryError, sentiment, spending, summary};
+use crate::{Embedded, Memory, MemoryError, category, sentiment, spending, summary};
 use chrono::{DateTime, Utc};
 use jarvis_core::embedding::UNKNOWN_MODEL;
 use jarvis_core::{
@@ -236,6 +236,8 @@ struct Digest {
     summary: summary::Summary,
     sentiment: jarvis_core::Sentiment,
     sentiment_score: f64,
+    /// What read the conversation.
+    extractor: &'static str,
     embedding: Option<Embedded>,
 }
 
@@ -289,10 +291,13 @@ fn digest(material: &Material, judge: Option<&Judge>) -> Digest {
         language,
         session_date,
     };
-    let (drafts, rejected): (Vec<_>, Vec<_>) = extract::extract(&input)
+    let (mut drafts, rejected): (Vec<_>, Vec<_>) = extract::extract(&input)
         .into_iter()
         .filter(|d| !d.health || health)
         .partition(|d| passes_evidence_gate(d, &material.turns));
+    if let Some(judge) = judge {
+        category::doubt(&mut drafts, judge);
+    }
     let (sentiment, sentiment_score) = sentiment::read(&material.turns, judge);
     let mut spoken = material.turns.clone();
     for turn in &mut spoken {
@@ -306,6 +311,7 @@ fn digest(material: &Material, judge: Option<&Judge>) -> Digest {
         summary,
         sentiment,
         sentiment_score,
+        extractor: judge.map_or(extract::EXTRACTOR, |_| WITH_HEADS),
         embedding: None,
     }
 }
@@ -345,6 +351,10 @@ async fn store(
     }
     let mut notes: Vec<String> = material.notes.iter().map(|&n| n.to_owned()).collect();
     let mut facts = Facts::default();
+    let extractor = match &plan {
+        Plan::Nothing(_) => extract::EXTRACTOR,
+        Plan::Remember(digest) => digest.extractor,
+    };
     let (state, reason, rejected) = match plan {
         Plan::Nothing(reason) => {
             jarvis_db::queries::summary::erase_ours(&mut tx, gym, id).await?;
@@ -359,7 +369,6 @@ async fn store(
     if rejected > 0 {
         notes.push(note::FACTS_REJECTED.to_owned());
     }
-    let extractor = extract::EXTRACTOR;
     let outcome = Outcome {
         state,
         reason,

@@ -57,7 +57,8 @@ async fn embedder() -> anyhow::Result<Embedder> {
     Ok(Embedder::Provider(Arc::new(provider)))
 }
 
-async fn local_embedder() -> Embedder {
+/// The local models, or why there are none.
+pub async fn local_embedder() -> Embedder {
     let paths = match weight_paths() {
         Ok(paths) => paths,
         Err(error) => return Embedder::Unavailable(error.to_string()),

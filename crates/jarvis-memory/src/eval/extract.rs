@@ -2,7 +2,8 @@
 
 use super::set::{Conversation, Label};
 use crate::extract::EXTRACTOR;
-use crate::sentiment::sentiment;
+use crate::heads::{Judge, engine};
+use crate::sentiment;
 use chrono::NaiveDate;
 use jarvis_core::{Category, FactDraft, Sentiment};
 use serde::Serialize;
@@ -60,6 +61,8 @@ pub struct Score {
 /// Sentiment of whole conversations.
 #[derive(Debug, Clone, Serialize)]
 pub struct Feelings {
+    /// What told it: heads and rules, or rules where no model is there.
+    pub engine: &'static str,
     /// The share of conversations with the labelled sentiment.
     pub accuracy: f64,
     /// How many have a label.
@@ -106,6 +109,11 @@ pub struct FeelingMiss {
 /// Extracts from every conversation and compares with its labels; relative dates resolve at `today` where a
 /// conversation has no day of its own.
 pub fn measure(conversations: &[Conversation], today: NaiveDate) -> Report {
+    measure_with(conversations, today, None)
+}
+
+/// As [`measure`], and the sentiment is read with the judge's heads. Blocking with one.
+pub fn measure_with(conversations: &[Conversation], today: NaiveDate, judge: Option<&Judge>) -> Report {
     let mut report = Report {
         extractor: EXTRACTOR,
         definition: DEFINITION,
@@ -113,7 +121,7 @@ pub fn measure(conversations: &[Conversation], today: NaiveDate) -> Report {
         total: Score::default(),
         facts_from_assistant: 0,
         categories: Category::ALL.map(|c| (c.as_str(), Score::default())).into(),
-        sentiment: feelings(conversations),
+        sentiment: feelings(conversations, judge),
         misses: Vec::new(),
         false_positives: Vec::new(),
     };
@@ -218,10 +226,10 @@ fn augment(label: usize, fits: &[Vec<bool>], label_of: &mut [Option<usize>], tri
     false
 }
 
-fn feelings(conversations: &[Conversation]) -> Option<Feelings> {
+fn feelings(conversations: &[Conversation], judge: Option<&Judge>) -> Option<Feelings> {
     let told = conversations.iter().filter_map(|c| {
         let labelled = c.sentiment?;
-        let (found, _) = sentiment(&c.turns);
+        let (found, _) = sentiment::read(&c.turns, judge);
         Some(FeelingMiss {
             id: c.id.clone(),
             labelled,
@@ -232,6 +240,7 @@ fn feelings(conversations: &[Conversation]) -> Option<Feelings> {
     let sentiments = told.len();
     let misses: Vec<_> = told.into_iter().filter(|t| t.labelled != t.found).collect();
     (sentiments > 0).then(|| Feelings {
+        engine: engine(judge),
         accuracy: share(sentiments - misses.len(), sentiments),
         sentiments,
         sentiment_misses: misses,

@@ -1,7 +1,7 @@
 //! Accuracy of sentiment and category on labelled utterances.
 
 use crate::extract::{Speaker, Turn};
-use crate::heads::{CATEGORIES, FEELINGS, Judge};
+use crate::heads::{CATEGORIES, FEELINGS, Judge, engine};
 use crate::{category, sentiment};
 use jarvis_core::Sentiment;
 use serde::{Deserialize, Serialize};
@@ -207,7 +207,7 @@ pub fn measure(utterances: &[Utterance], task: Task, judge: Option<&Judge>) -> R
         .map(|c| (*c, Class::of(c, &confusion)))
         .collect();
     Report {
-        engine: if judge.is_some() { "heads + rules" } else { "rules" },
+        engine: engine(judge),
         definition: DEFINITION,
         utterances: count,
         accuracy: share(count - misses.len(), count),

@@ -1,12 +1,12 @@
 //! `jarvis eval extract`: what the rules read out of labelled conversations.
 
-use super::{conversations, judged, report::Sets};
+use super::{conversations, judged, report::Sets, utterances};
 use crate::arguments;
 use crate::failure::Done;
 use crate::output::{Output, table};
 use chrono::NaiveDate;
 use jarvis_core::{Clock as _, SystemClock};
-use jarvis_memory::eval::extract::{Report, measure};
+use jarvis_memory::eval::extract::{Report, measure, measure_with};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
@@ -37,10 +37,15 @@ pub struct Arguments {
 }
 
 /// Runs the command. A fact from the assistant's words is a finding whatever the bars.
-pub fn run(out: Output, a: &Arguments) -> anyhow::Result<Done> {
+pub async fn run(out: Output, a: &Arguments) -> anyhow::Result<Done> {
     let set = conversations(&a.set)?;
     let today = a.date.unwrap_or_else(|| SystemClock.now().date_naive());
-    let report = measure(&set, today);
+    let judge = if set.iter().any(|c| c.sentiment.is_some()) {
+        utterances::judge_or_say().await
+    } else {
+        None
+    };
+    let report = measure_with(&set, today, judge.as_ref());
     out.data(&report, human)?;
     let accuracy = report.sentiment.as_ref().map_or(1.0, |s| s.accuracy);
     let bars = judged(&[
@@ -116,8 +121,8 @@ fn figures(report: &Report) -> String {
     );
     let feelings = report.sentiment.as_ref().map_or_else(String::new, |s| {
         format!(
-            "\nsentiment: accuracy {:.3} of {} conversations",
-            s.accuracy, s.sentiments
+            "\nsentiment ({}): accuracy {:.3} of {} conversations",
+            s.engine, s.accuracy, s.sentiments
         )
     });
     format!(

@@ -3,11 +3,13 @@
 pub mod extract;
 pub mod report;
 pub mod summary;
+pub mod utterances;
 
 use crate::failure::{Done, WithHint};
 use crate::output::Output;
 use anyhow::Context;
 use jarvis_memory::eval::set::{self, Conversation};
+use jarvis_memory::eval::utterances::Task;
 use std::path::Path;
 
 /// What to measure.
@@ -17,16 +19,22 @@ pub enum Command {
     Extract(extract::Arguments),
     /// Whether summaries keep the facts and invent nothing; needs no database
     Summary(summary::Arguments),
+    /// Accuracy of the sentiment of labelled utterances; needs no database
+    Sentiment(utterances::Arguments),
+    /// Accuracy of the category of labelled utterances; needs no database
+    Category(utterances::Arguments),
     /// Write the page of all figures on the sets of the repository
     Report(report::Arguments),
 }
 
 /// Runs the command.
-pub fn run(out: Output, command: Command) -> anyhow::Result<Done> {
+pub async fn run(out: Output, command: Command) -> anyhow::Result<Done> {
     match command {
-        Command::Extract(a) => extract::run(out, &a),
+        Command::Extract(a) => extract::run(out, &a).await,
         Command::Summary(a) => summary::run(out, &a),
-        Command::Report(a) => report::run(out, &a),
+        Command::Sentiment(a) => utterances::run(out, &a, Task::Sentiment).await,
+        Command::Category(a) => utterances::run(out, &a, Task::Category).await,
+        Command::Report(a) => report::run(out, &a).await,
     }
 }
 

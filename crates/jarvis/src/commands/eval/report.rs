@@ -1,10 +1,11 @@
 //! `jarvis eval report`: the page of all figures. Every section is a module's own `section`.
 
-use super::{extract, summary};
+use super::{extract, summary, utterances};
 use crate::failure::{Done, WrongUse};
 use crate::output::{Output, talk};
 use anyhow::Context;
 use chrono::NaiveDate;
+use jarvis_memory::heads::Judge;
 use std::path::{Path, PathBuf};
 
 /// The day at which relative dates of the sets resolve, so that the page reads the same every day.
@@ -42,7 +43,7 @@ impl<'a> Sets<'a> {
 }
 
 /// Runs the command.
-pub fn run(out: Output, a: &Arguments) -> anyhow::Result<Done> {
+pub async fn run(out: Output, a: &Arguments) -> anyhow::Result<Done> {
     if !a.sets.is_dir() {
         let folder = a.sets.display();
         return Err(WrongUse(format!(
@@ -50,7 +51,8 @@ pub fn run(out: Output, a: &Arguments) -> anyhow::Result<Done> {
         ))
         .into());
     }
-    let page = page(&Sets::of(&a.sets))?;
+    let judge = utterances::judge().await?;
+    let page = page(&Sets::of(&a.sets), &judge)?;
     match &a.write {
         Some(path) => {
             std::fs::write(path, page).with_context(|| format!("cannot write {}", path.display()))?;
@@ -61,8 +63,12 @@ pub fn run(out: Output, a: &Arguments) -> anyhow::Result<Done> {
     Ok(Done::Ok)
 }
 
-fn page(sets: &Sets<'_>) -> anyhow::Result<String> {
-    let sections = [extract::section(sets)?, summary::section(sets)?];
+fn page(sets: &Sets<'_>, judge: &Judge) -> anyhow::Result<String> {
+    let sections = [
+        extract::section(sets)?,
+        summary::section(sets)?,
+        utterances::section(sets, judge)?,
+    ];
     let mut text = String::from(
         "# What memory understands, in figures\n\n\
          <!-- Written by `make eval`; do not edit. -->\n\n\
@@ -80,6 +86,28 @@ fn page(sets: &Sets<'_>) -> anyhow::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn the_page_tells_what_the_heads_reach_today_and_they_reach_their_bars() {
+        let Ok(judge) = utterances::judge().await else {
+            println!("skipped: the weights of the embedding model are not here");
+            return;
+        };
+        let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+        let page = std::fs::read_to_string(root.join("docs/eval.md")).unwrap();
+        let folder = root.join("crates/jarvis-memory/eval");
+        let section = utterances::section(&Sets::of(&folder), &judge).unwrap();
+        assert!(
+            page.contains(section.trim_end()),
+            "write docs/eval.md again with `make eval`"
+        );
+        for (what, bar) in [("sentiment", 0.83), ("category", 0.80)] {
+            let row = format!("| `utterances_test.json` | {what} | heads + rules |");
+            let row = section.lines().find(|line| line.starts_with(&row)).unwrap();
+            let accuracy: f64 = row.split('|').nth(5).unwrap().trim().parse().unwrap();
+            assert!(accuracy >= bar, "{what} {accuracy} is below {bar}");
+        }
+    }
 
     /// The rules are quick and need no model, so that their sections can be compared in every test run.
     #[test]
