@@ -3,6 +3,7 @@
 use super::dates;
 use super::found::{Found, Scene, put, put_number};
 use super::lexicon::Section;
+use super::number;
 use super::pattern::{Match, Rule, rules};
 use super::reading::{Clause, Negation};
 use jarvis_core::Category;
@@ -20,17 +21,91 @@ const MANY: &[&str] = &["run", "event", "strength", "skill", "endurance"];
 pub(crate) fn find(scene: &Scene<'_, '_>) -> Vec<Found> {
     let mut found = Vec::new();
     for (index, clause) in scene.reading.clauses.iter().enumerate() {
-        if scene.reading.is_statement(index)
-            && let Some((rule, lead)) = lead(scene, clause)
-        {
-            found.extend(goal(scene, index, rule, &lead));
+        if scene.reading.is_statement(index) {
+            let mut leads = leads(scene, clause);
+            let told = leads.find_map(|(rule, lead)| Some((goal(scene, index, rule, &lead)?, rule, lead)));
+            if let Some((first, rule, lead)) = told {
+                let more = more_goals(scene, index, rule, &lead, &first.key);
+                found.push(first);
+                found.extend(more);
+            }
         }
     }
     found
 }
 
-fn lead(scene: &Scene<'_, '_>, clause: &Clause) -> Option<(&'static Rule, Match)> {
-    LEADS.iter().find_map(|rule| {
+/// "perdre du gras, gagner en souplesse et dormir mieux": what the same wish goes on with, each as a goal of its own.
+fn more_goals(
+    scene: &Scene<'_, '_>,
+    index: usize,
+    lead_rule: &Rule,
+    lead: &Match,
+    first: &str,
+) -> Vec<Found> {
+    let reading = scene.reading;
+    let clauses = &reading.clauses;
+    let mut found: Vec<Found> = Vec::new();
+    for at in index..clauses.len().min(index + 4) {
+        let clause = &clauses[at];
+        if clause.sentence != clauses[index].sentence || (at > index && !goes_on(scene, clause)) {
+            break;
+        }
+        let mut rest = clause.tokens.clone();
+        rest.start = if at == index { lead.tokens.end } else { rest.start };
+        while let Some((rule, hit)) = content(scene, &rest) {
+            let linked = (hit.tokens.start.saturating_sub(3)..hit.tokens.start)
+                .any(|i| matches!(reading.word(i), "et" | "and" | "puis" | "plus"));
+            let counted = number::parse(reading.words(&hit.tokens)).is_some();
+            let opens = at > index && !counted && hit.tokens.start <= clause.tokens.start + 2;
+            let mut value = Map::new();
+            let key = describe(rule, &hit, &mut value);
+            if (linked || opens) && key != first && found.iter().all(|f| f.key != key) {
+                found.push(Found {
+                    category: Category::Goal,
+                    key,
+                    value,
+                    quote: scene.quote(at, at),
+                    clause: at,
+                    confidence: scene.confidence(lead_rule.get("c"), clause),
+                    health: false,
+                    still_true: true,
+                });
+            }
+            rest.start = hit.tokens.end;
+        }
+    }
+    found
+}
+
+/// A clause without a subject of its own carries on the wish before it.
+fn goes_on(scene: &Scene<'_, '_>, clause: &Clause) -> bool {
+    let mut words = clause.tokens.clone().map(|i| scene.reading.word(i));
+    !clause.question
+        && !words.any(|word| {
+            matches!(
+                word,
+                "je" | "j"
+                    | "i"
+                    | "il"
+                    | "elle"
+                    | "on"
+                    | "tu"
+                    | "c"
+                    | "ca"
+                    | "it"
+                    | "mais"
+                    | "but"
+                    | "pas"
+                    | "not"
+            )
+        })
+}
+
+fn leads<'s>(
+    scene: &'s Scene<'_, '_>,
+    clause: &'s Clause,
+) -> impl Iterator<Item = (&'static Rule, Match)> + 's {
+    LEADS.iter().filter_map(|rule| {
         let hit = rule.find(&scene.reading.tokens, &clause.tokens)?;
         scene.counts(&hit, clause).then_some((rule, hit))
     })
@@ -39,12 +114,15 @@ fn lead(scene: &Scene<'_, '_>, clause: &Clause) -> Option<(&'static Rule, Match)
 fn goal(scene: &Scene<'_, '_>, index: usize, lead_rule: &Rule, lead: &Match) -> Option<Found> {
     let reading = scene.reading;
     let clause = &reading.clauses[index];
+    if is_for_today(scene, clause) {
+        return None;
+    }
     // A wish may name its number before its end ("j'ai cinq kilos à perdre").
-    let from = if lead.number().is_some() {
-        lead.tokens.start
-    } else {
-        lead.tokens.end
-    };
+    let whole = lead.number().is_some() || lead_rule.get("whole").is_some();
+    if lead_rule.get("first").is_some() && index > 0 {
+        return None;
+    }
+    let from = if whole { lead.tokens.start } else { lead.tokens.end };
     let here = from..clause.tokens.end;
     let refrains = refrains(scene, &here);
     let own = content(scene, &here).map(|c| (c, index));
@@ -81,6 +159,17 @@ fn goal(scene: &Scene<'_, '_>, index: usize, lead_rule: &Rule, lead: &Match) -> 
     })
 }
 
+/// What one wants to do now is a plan for this hour, not a goal.
+fn is_for_today(scene: &Scene<'_, '_>, clause: &Clause) -> bool {
+    clause.tokens.clone().any(|i| {
+        let word = scene.reading.word(i);
+        matches!(word, "aujourd" | "today" | "tonight" | "demain" | "tomorrow")
+            || (word == "ce" && matches!(scene.reading.word(i + 1), "soir" | "matin" | "midi"))
+            || (word == "right" && scene.reading.word(i + 1) == "now")
+            || (word == "tout" && scene.reading.word(i + 1) == "de" && scene.reading.word(i + 2) == "suite")
+    })
+}
+
 /// "… de ne plus avoir mal": what is wished is an end, so that no word of it is a kind of goal.
 fn refrains(scene: &Scene<'_, '_>, words: &Range<usize>) -> bool {
     words.clone().take(3).any(|i| {
@@ -103,10 +192,11 @@ fn content_after(scene: &Scene<'_, '_>, index: usize) -> Option<((&'static Rule,
         scene.reading.word(next.tokens.start),
         "c" | "de" | "d" | "to" | "perdre" | "courir"
     );
-    (same && opens)
+    let told = (same && (opens || goes_on(scene, next)))
         .then(|| content(scene, &next.tokens))
-        .flatten()
-        .map(|c| (c, index + 1))
+        .flatten();
+    told.filter(|(_, hit)| opens || hit.tokens.start <= next.tokens.start + 1)
+        .map(|content| (content, index + 1))
 }
 
 fn next_clause_deadline(scene: &Scene<'_, '_>, index: usize) -> Option<String> {
@@ -173,7 +263,8 @@ fn other(
     words: &Range<usize>,
     value: &mut Map<String, serde_json::Value>,
 ) -> Option<String> {
-    if words.len() < 2 {
+    let named = words.len() > 1 || (words.len() == 1 && number::parse(scene.reading.words(words)).is_some());
+    if !named {
         return None;
     }
     let detail = scene.reading.text.get(scene.reading.span(words))?;

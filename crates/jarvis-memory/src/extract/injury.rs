@@ -6,31 +6,16 @@ use super::found::{Found, Scene, put, put_number};
 use super::lexicon::{self, Section};
 use super::number;
 use super::pattern::{Match, Rule, rules};
+use super::place::{Place, more_places};
 use super::reading::{Clause, Negation};
+use super::recovery::{push_recovery, recoveries, topic_is_over};
 use super::token::Token;
 use jarvis_core::Category;
 use serde_json::{Map, Value};
 use std::sync::LazyLock;
 
 pub(super) static INJURY: LazyLock<Vec<Rule>> = LazyLock::new(|| rules(include_str!("rules/injury.rules")));
-pub(super) static RECOVERY: LazyLock<Vec<Rule>> =
-    LazyLock::new(|| rules(include_str!("rules/recovery.rules")));
 
-/// Where a condition sits when the member does not say it.
-const USUAL_PLACE: &[(&str, &str)] = &[
-    ("sciatica", "lower_back"),
-    ("herniated_disc", "lower_back"),
-    ("lumbago", "lower_back"),
-    ("epicondylitis", "elbow"),
-    ("capsulitis", "shoulder"),
-    ("pubalgia", "groin"),
-    ("stiff_neck", "neck"),
-    ("plantar_fasciitis", "foot"),
-    ("shin_splints", "leg"),
-    ("scoliosis", "back"),
-    ("carpal_tunnel", "wrist"),
-    ("concussion", "head"),
-];
 const MILD: &[&str] = &[
     "peu",
     "leger",
@@ -73,88 +58,50 @@ const SEVERE: &[&str] = &[
 pub(crate) fn find(scene: &Scene<'_, '_>) -> Vec<Found> {
     let mut found = Vec::new();
     for index in 0..scene.reading.clauses.len() {
-        if !scene.reading.is_statement(index) {
-            continue;
-        }
-        if !recoveries(scene, index, &mut found) {
+        if scene.reading.is_statement(index)
+            && !recoveries(scene, index, &mut found)
+            && !topic_is_over(scene, index, &mut found)
+        {
             troubles(scene, index, &mut found);
         }
     }
+    name_the_trouble(scene, &mut found);
     attach_avoidance(scene, &mut found);
     found
 }
 
-fn recoveries(scene: &Scene<'_, '_>, index: usize, found: &mut Vec<Found>) -> bool {
-    let clause = &scene.reading.clauses[index];
-    for rule in RECOVERY.iter() {
-        let Some(hit) = rule.find(&scene.reading.tokens, &clause.tokens) else {
-            continue;
-        };
-        let told = scene.counts(&hit, clause);
-        if !told || (scene.reading.negation(&hit, clause) == Negation::Not) {
+/// "un souci à l'épaule, une bursite": the name that follows belongs to the trouble told just before.
+fn name_the_trouble(scene: &Scene<'_, '_>, found: &mut Vec<Found>) {
+    let clauses = &scene.reading.clauses;
+    let mut index = 1;
+    while index < found.len() {
+        let (before, after) = (&found[index - 1], &found[index]);
+        let close = after.clause > before.clause
+            && after.clause - before.clause <= 2
+            && clauses[after.clause].sentence == clauses[before.clause].sentence;
+        let both = before.category == Category::Injury && after.category == Category::Injury;
+        let names = both
+            && close
+            && before.still_true
+            && after.still_true
+            && before.value.get("location").is_some()
+            && before.value.get("condition").is_none()
+            && after.value.get("location").is_none()
+            && matches!(
+                after.value.get("kind").and_then(Value::as_str),
+                Some("injury" | "chronic")
+            );
+        if !names {
+            index += 1;
             continue;
         }
-        let place = Place::of(scene, &hit, clause);
-        push_recovery(
-            scene,
-            (index, rule.get("c")),
-            &place,
-            condition(scene, rule, &hit),
-            rule.get("still") == Some("0"),
-            found,
-        );
-        return true;
-    }
-    false
-}
-
-fn push_recovery(
-    scene: &Scene<'_, '_>,
-    (index, base): (usize, Option<&str>),
-    place: &Place,
-    condition: Option<&'static str>,
-    over: bool,
-    found: &mut Vec<Found>,
-) {
-    let what = place.key().or(condition.map(str::to_owned));
-    let Some(what) = what else { return };
-    let clause = &scene.reading.clauses[index];
-    let common = |category, key, value, still_true| Found {
-        category,
-        key,
-        value,
-        quote: scene.quote(index, index),
-        clause: index,
-        confidence: scene.confidence(base, clause),
-        health: true,
-        still_true,
-    };
-    let mut value = Map::new();
-    put(&mut value, "metric", "recovery");
-    put(&mut value, "value", if over { "recovered" } else { "improving" });
-    if let Some(location) = place.location() {
-        put(&mut value, "location", location);
-    }
-    put(&mut value, "date", scene.today.to_string());
-    found.push(common(
-        Category::Progress,
-        format!("recovery_{what}"),
-        value,
-        true,
-    ));
-    if over {
-        let mut value = Map::new();
-        put(&mut value, "kind", "pain");
-        place.describe(&mut value);
+        let (last, condition) = (after.clause, after.value.get("condition").cloned());
+        let before = &mut found[index - 1];
+        before.quote = scene.quote(before.clause, last);
         if let Some(condition) = condition {
-            put(&mut value, "condition", condition);
+            before.value.insert("condition".to_owned(), condition);
         }
-        let key = if place.part.is_some() {
-            format!("{what}_pain")
-        } else {
-            format!("injury_{what}")
-        };
-        found.push(common(Category::Injury, key, value, false));
+        found.remove(index);
     }
 }
 
@@ -178,6 +125,10 @@ fn troubles(scene: &Scene<'_, '_>, index: usize, found: &mut Vec<Found>) {
             Negation::Not => {}
             Negation::NoLonger if place.part.is_none() => {
                 let told = trouble(scene, index, rule, &hit, &place);
+                let condition = condition(scene, rule, &hit);
+                if !matches!(told.key.as_str(), "pregnancy" | "postpartum") {
+                    push_recovery(scene, (index, rule.get("c")), &place, condition, false, found);
+                }
                 found.push(Found {
                     still_true: false,
                     ..told
@@ -232,7 +183,7 @@ fn believable(scene: &Scene<'_, '_>, rule: &Rule, hit: &Match, clause: &Clause) 
     scene.counts(hit, clause) && (lasting || !past) && !soreness
 }
 
-fn trouble(scene: &Scene<'_, '_>, index: usize, rule: &Rule, hit: &Match, place: &Place) -> Found {
+pub(super) fn trouble(scene: &Scene<'_, '_>, index: usize, rule: &Rule, hit: &Match, place: &Place) -> Found {
     let clause = &scene.reading.clauses[index];
     let kind = rule.get("kind").unwrap_or("pain");
     let condition = condition(scene, rule, hit);
@@ -271,126 +222,7 @@ fn trouble(scene: &Scene<'_, '_>, index: usize, rule: &Rule, hit: &Match, place:
     }
 }
 
-/// "au dos et à l'épaule": the same trouble in further places. Returns where the list ends.
-fn more_places(
-    scene: &Scene<'_, '_>,
-    index: usize,
-    rule: &Rule,
-    hit: &Match,
-    found: &mut Vec<Found>,
-) -> usize {
-    let clause = &scene.reading.clauses[index];
-    let mut at = hit.tokens.end;
-    if hit.entry(Section::Body).is_none() {
-        return at;
-    }
-    loop {
-        let mut next = at;
-        while next < clause.tokens.end && next - at < 4 && is_list_word(scene.reading.word(next)) {
-            next += 1;
-        }
-        let tokens = &scene.reading.tokens[next..clause.tokens.end];
-        let Some((part, used)) = lexicon::lookup(Section::Body, tokens).filter(|_| next > at) else {
-            return at;
-        };
-        at = next + used;
-        let side = lexicon::lookup(Section::Side, &scene.reading.tokens[at..clause.tokens.end]);
-        at += side.map_or(0, |(_, used)| used);
-        let place = Place {
-            part: Some(part),
-            side: side.map(|(side, _)| side),
-        };
-        found.push(trouble(scene, index, rule, hit, &place));
-    }
-}
-
-fn is_list_word(word: &str) -> bool {
-    matches!(
-        word,
-        "et" | "and"
-            | "ou"
-            | "puis"
-            | "au"
-            | "aux"
-            | "a"
-            | "la"
-            | "l"
-            | "le"
-            | "les"
-            | "my"
-            | "the"
-            | "in"
-            | "aussi"
-            | "dans"
-    )
-}
-
-/// A body part and its side.
-#[derive(Debug, Clone, Copy, Default)]
-struct Place {
-    part: Option<&'static str>,
-    side: Option<&'static str>,
-}
-
-impl Place {
-    fn of(scene: &Scene<'_, '_>, hit: &Match, clause: &Clause) -> Self {
-        let after = &scene.reading.tokens[hit.tokens.end..clause.tokens.end];
-        let near = &after[..after.len().min(6)];
-        let condition = hit.entry(Section::Condition);
-        let part = hit
-            .entry(Section::Body)
-            .or_else(|| {
-                condition
-                    .and(lexicon::first_in(Section::Body, near))
-                    .map(|(part, _, _)| part)
-            })
-            .or_else(|| condition.and_then(usual_place));
-        let side = hit.entry(Section::Side).or_else(|| {
-            let (side, at, _) = lexicon::first_in(Section::Side, &after[..after.len().min(3)])?;
-            (after.get(at + 1).is_none_or(|t| t.text != "de") && side != "both").then_some(side)
-        });
-        Self {
-            part,
-            side: part.and(side),
-        }
-    }
-
-    /// As the value names it: `right_knee`.
-    fn location(&self) -> Option<String> {
-        let part = self.part?;
-        Some(
-            self.side
-                .map_or_else(|| part.to_owned(), |side| format!("{side}_{part}")),
-        )
-    }
-
-    /// As keys name it: `knee_right`.
-    fn key(&self) -> Option<String> {
-        let part = self.part?;
-        Some(
-            self.side
-                .map_or_else(|| part.to_owned(), |side| format!("{part}_{side}")),
-        )
-    }
-
-    fn describe(&self, value: &mut Map<String, Value>) {
-        if let Some(location) = self.location() {
-            put(value, "location", location);
-        }
-        if let Some(side) = self.side {
-            put(value, "side", side);
-        }
-    }
-}
-
-fn usual_place(condition: &str) -> Option<&'static str> {
-    USUAL_PLACE
-        .iter()
-        .find(|(name, _)| *name == condition)
-        .map(|(_, place)| *place)
-}
-
-fn condition(scene: &Scene<'_, '_>, rule: &Rule, hit: &Match) -> Option<&'static str> {
+pub(super) fn condition(scene: &Scene<'_, '_>, rule: &Rule, hit: &Match) -> Option<&'static str> {
     let sections = [Section::Condition, Section::Chronic, Section::Symptom];
     let named = rule
         .get("condition")

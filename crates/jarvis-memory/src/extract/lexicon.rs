@@ -19,10 +19,18 @@ pub(crate) enum Section {
     Time,
     Kin,
     Professional,
+    Machine,
+    Place,
+    Supply,
+    Staff,
+    Lesson,
+    Broken,
+    Dirty,
+    Rude,
 }
 
 impl Section {
-    const ALL: [(&'static str, Self); 11] = [
+    const ALL: [(&'static str, Self); 19] = [
         ("body", Self::Body),
         ("side", Self::Side),
         ("condition", Self::Condition),
@@ -34,6 +42,14 @@ impl Section {
         ("time", Self::Time),
         ("kin", Self::Kin),
         ("professional", Self::Professional),
+        ("machine", Self::Machine),
+        ("place", Self::Place),
+        ("supply", Self::Supply),
+        ("staff", Self::Staff),
+        ("lesson", Self::Lesson),
+        ("broken", Self::Broken),
+        ("dirty", Self::Dirty),
+        ("rude", Self::Rude),
     ];
 
     /// The section written `[name]` in the file.

@@ -1,11 +1,14 @@
 //! Leaving health out of a text before it is stored, for members who have not agreed to `health_memory`.
 
 use super::avoid::AVOID;
-use super::injury::{INJURY, RECOVERY};
+use super::injury::INJURY;
 use super::lexicon::{self, Section};
 use super::pattern::{Rule, rules};
+use super::reading::Reading;
+use super::recovery::RECOVERY;
 use super::token::{Sentence, Token, sentences, tokenize};
 use jarvis_core::Language;
+use std::ops::Range;
 use std::sync::LazyLock;
 
 static HEALTH: LazyLock<Vec<Rule>> = LazyLock::new(|| rules(include_str!("rules/health.rules")));
@@ -72,10 +75,44 @@ pub fn mask_health(text: &str, _language: Language) -> Masked {
     replace(text, &tokens, &sentences, &masked)
 }
 
-/// Whether any sentence of `text` tells health.
-pub(super) fn tells(text: &str) -> bool {
-    let tokens = tokenize(text);
-    sentences(text, &tokens).iter().any(|s| tells_health(&tokens, s))
+/// Which sentences of a turn tell health, each judged once.
+pub(super) struct Told<'r, 'a> {
+    reading: &'r Reading<'a>,
+    judged: Vec<Option<bool>>,
+}
+
+impl<'r, 'a> Told<'r, 'a> {
+    /// Nothing judged yet.
+    pub fn of(reading: &'r Reading<'a>) -> Self {
+        Self {
+            reading,
+            judged: vec![None; reading.sentences.len()],
+        }
+    }
+
+    /// Whether a quote tells health, alone and in the sentences it stands in: what masking would have left does not.
+    pub fn tells(&mut self, quote: &Range<usize>) -> bool {
+        let text = self.reading.text.get(quote.clone()).unwrap_or_default();
+        let tokens = tokenize(text);
+        sentences(text, &tokens).iter().any(|s| tells_health(&tokens, s)) && self.sentences_tell(quote)
+    }
+
+    fn sentences_tell(&mut self, quote: &Range<usize>) -> bool {
+        let reading = self.reading;
+        let first = reading
+            .sentences
+            .partition_point(|s| reading.span(&s.tokens).end <= quote.start);
+        for (index, sentence) in reading.sentences.iter().enumerate().skip(first) {
+            if reading.span(&sentence.tokens).start >= quote.end {
+                break;
+            }
+            let judged = &mut self.judged[index];
+            if *judged.get_or_insert_with(|| tells_health(&reading.tokens, sentence)) {
+                return true;
+            }
+        }
+        false
+    }
 }
 
 fn replace(text: &str, tokens: &[Token], sentences: &[Sentence], masked: &[bool]) -> Masked {

@@ -4,8 +4,13 @@ use super::avoid::{add_exercises, avoidance};
 use super::found::{Found, Scene, put, put_number};
 use super::lexicon::{self, Section};
 use super::number;
+use super::pattern::{Rule, rules};
+use super::reading::Negation;
 use jarvis_core::{Category, FactDraft};
 use serde_json::{Map, Value};
+use std::sync::LazyLock;
+
+static IMPROVEMENT: LazyLock<Vec<Rule>> = LazyLock::new(|| rules(include_str!("rules/improvement.rules")));
 
 /// Words that announce a correction.
 const CORRECTIONS: &[&str] = &[
@@ -45,9 +50,13 @@ impl Session {
             self.go_on_about_exercises(scene);
         }
         let corrects = corrects(scene);
+        let recovers = found.iter().any(|f| f.category == Category::Progress);
         for finding in found {
             let draft = scene.draft(finding);
             self.add(draft, corrects);
+        }
+        if (told_injury || self.injury_before) && !recovers {
+            self.improve(scene);
         }
         self.injury_before = told_injury || (self.injury_before && is_short(scene));
     }
@@ -123,6 +132,51 @@ impl Session {
             put_number(value, "target", amount);
             cite(goal, scene, last);
         }
+    }
+
+    /// "Ça va mieux maintenant", after exactly one injury was told: progress of that one.
+    fn improve(&mut self, scene: &Scene<'_, '_>) {
+        let mut injuries = self.facts.iter().filter(|f| {
+            f.category == Category::Injury && f.still_true && f.fact_value.get("location").is_some()
+        });
+        let (Some(injury), None) = (injuries.next(), injuries.next()) else {
+            return;
+        };
+        let Some(what) = injury.fact_key.strip_suffix("_pain") else {
+            return;
+        };
+        let key = format!("recovery_{what}");
+        let mut value = Map::new();
+        put(&mut value, "metric", "recovery");
+        put(&mut value, "value", "improving");
+        if let Some(location) = injury.fact_value.get("location").and_then(Value::as_str) {
+            put(&mut value, "location", location);
+        }
+        put(&mut value, "date", scene.today.to_string());
+        let clauses = scene.reading.clauses.iter().enumerate();
+        let better = clauses
+            .filter(|(index, _)| scene.reading.is_statement(*index))
+            .find(|(_, clause)| {
+                IMPROVEMENT.iter().any(|rule| {
+                    let hit = rule.find(&scene.reading.tokens, &clause.tokens);
+                    hit.is_some_and(|hit| {
+                        !scene.reading.unasserted(&hit)
+                            && scene.reading.negation(&hit, clause) == Negation::None
+                    })
+                })
+            });
+        let Some((index, clause)) = better else { return };
+        let draft = scene.draft(Found {
+            category: Category::Progress,
+            key,
+            value,
+            quote: scene.quote(index, index),
+            clause: index,
+            confidence: scene.confidence(Some(".8"), clause),
+            health: true,
+            still_true: true,
+        });
+        self.add(draft, false);
     }
 
     fn go_on_about_exercises(&mut self, scene: &Scene<'_, '_>) {

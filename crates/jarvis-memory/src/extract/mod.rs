@@ -19,9 +19,11 @@ mod mask;
 mod merge;
 mod number;
 pub(crate) mod pattern;
+mod place;
 mod preference;
 mod progress;
 mod reading;
+mod recovery;
 pub(crate) mod token;
 
 pub use gate::passes_evidence_gate;
@@ -116,9 +118,9 @@ fn findings(scene: &Scene<'_, '_>) -> Vec<Found> {
     found.extend(progress::find(scene, &taken));
     found.extend(preference::find(scene, &clauses(&found)));
     found.extend(concern::find(scene, &health));
+    let mut masked = mask::Told::of(scene.reading);
     for finding in &mut found {
-        let quote = scene.reading.text.get(finding.quote.clone()).unwrap_or_default();
-        finding.health |= mask::tells(quote);
+        finding.health |= masked.tells(&finding.quote);
     }
     found
 }

@@ -12,6 +12,21 @@ use std::sync::LazyLock;
 static LEADS: LazyLock<Vec<Rule>> = LazyLock::new(|| rules(include_str!("rules/preference_leads.rules")));
 static WHOLE: LazyLock<Vec<Rule>> = LazyLock::new(|| rules(include_str!("rules/preference.rules")));
 
+/// Words before the name of a subject.
+const OPENERS: &[&str] = &[
+    "le", "la", "les", "l", "un", "une", "des", "de", "du", "d", "the", "a", "an", "my", "mes", "mon", "ma",
+    "to", "faire", "doing", "tous", "toutes", "all", "trop", "vraiment", "really", "qu", "que", "on", "me",
+    "m", "quand", "when", "avoir", "having", "avec", "with", "sur", "en", "plutot", "tout", "ce", "qui",
+    "est",
+];
+/// Words that name no subject of the gym, or none at all.
+const UNNAMED: &[&str] = &[
+    "ca", "cela", "that", "this", "you", "him", "her", "them", "lui", "pas", "not", "rien", "nothing",
+    "etre", "being", "rentrer", "attendre", "rester", "demander", "savoir", "dire", "job", "work", "boulot",
+    "travail", "vie", "life", "salle", "gym", "place", "club", "monde", "idee", "fait", "moi", "toi", "vous",
+    "autre", "coach", "aussi", "voir",
+];
+
 /// Every preference told in a turn; `taken` are clauses that say something else.
 pub(crate) fn find(scene: &Scene<'_, '_>, taken: &[usize]) -> Vec<Found> {
     let clauses = scene.reading.clauses.iter().enumerate();
@@ -64,32 +79,59 @@ fn times(scene: &Scene<'_, '_>, clause: &Clause) -> String {
 
 /// A stance, then what it is about.
 fn led(scene: &Scene<'_, '_>, index: usize, clause: &Clause) -> Vec<Found> {
-    let lead = LEADS.iter().find_map(|rule| {
+    let leads = LEADS.iter().filter_map(|rule| {
         let hit = rule.find(&scene.reading.tokens, &clause.tokens)?;
         scene.counts(&hit, clause).then_some((rule, hit))
     });
-    let Some((rule, hit)) = lead else {
+    let mut told = leads.map(|(rule, hit)| led_by(scene, index, rule, &hit));
+    told.find(|found| !found.is_empty()).unwrap_or_default()
+}
+
+/// What one beginning leads to: a subject the lexicon knows or, after a strong verb, whatever is named.
+fn led_by(scene: &Scene<'_, '_>, index: usize, rule: &Rule, hit: &Match) -> Vec<Found> {
+    let clause = &scene.reading.clauses[index];
+    let Some(stance) = stance(scene, rule, hit, clause) else {
         return Vec::new();
     };
-    let Some(stance) = stance(scene, rule, &hit, clause) else {
-        return Vec::new();
-    };
+    let open = rule.get("open").is_some();
     let after = scene.reading.words(&(hit.tokens.end..clause.tokens.end));
     let before = scene.reading.words(&(clause.tokens.start..hit.tokens.start));
-    if is_about_a_situation(after) {
+    if is_about_a_situation(after) && !(open && stance == "like") {
         return Vec::new();
     }
     let topic = subject(after)
+        .or_else(|| subject(scene.reading.words(&hit.tokens)))
         .or_else(|| subject(before))
         .or_else(|| earlier_topic(scene, index, after.is_empty()));
-    let more = further(after).into_iter().filter(|more| Some(*more) != topic);
-    let topics = topic.into_iter().chain(more);
+    let Some(topic) = topic else {
+        let words = if after.is_empty() { before } else { after };
+        let named = open.then(|| named(scene, words)).flatten();
+        return named
+            .map(|(subject, detail)| vec![found(scene, index, (subject, stance, Some(detail)), rule)])
+            .unwrap_or_default();
+    };
+    let more = further(after).into_iter().filter(|more| *more != topic);
+    let topics = std::iter::once(topic).chain(more);
     topics
         .map(|topic| {
             let detail = (topic == "training_time").then(|| times(scene, clause));
             found(scene, index, (topic.to_owned(), stance, detail), rule)
         })
         .collect()
+}
+
+/// "je déteste les exercices au sol": the key of a subject that no lexicon knows, and its words.
+fn named(scene: &Scene<'_, '_>, words: &[Token]) -> Option<(String, String)> {
+    let first = words.iter().position(|t| !OPENERS.contains(&t.text.as_str()))?;
+    let word = words[first].text.as_str();
+    let plain = word.len() > 2 && word.chars().all(|c| c.is_ascii_alphabetic());
+    if !plain || UNNAMED.contains(&word) {
+        return None;
+    }
+    let last = words.get(..words.len().min(first + 8))?.last()?;
+    let detail = scene.reading.text.get(words[first].start..last.end)?;
+    let word: String = word.chars().take(24).collect();
+    Some((format!("other_{word}"), detail.chars().take(80).collect()))
 }
 
 /// "j'aime pas quand …", "I hate waiting for …": what is named further on is not what is disliked.
@@ -121,7 +163,19 @@ fn further(words: &[Token]) -> Vec<&'static str> {
             linked = false;
         } else if matches!(
             words[next].text.as_str(),
-            "et" | "ni" | "and" | "or" | "nor" | "le" | "la" | "les" | "l" | "the"
+            "et" | "ni"
+                | "and"
+                | "or"
+                | "nor"
+                | "le"
+                | "la"
+                | "les"
+                | "l"
+                | "the"
+                | "plutot"
+                | "aussi"
+                | "also"
+                | "surtout"
         ) {
             linked = true;
             next += 1;
@@ -143,11 +197,12 @@ fn earlier_topic(scene: &Scene<'_, '_>, index: usize, bare: bool) -> Option<&'st
 fn subject(words: &[Token]) -> Option<&'static str> {
     let topic = lexicon::first_in(Section::Subject, words);
     let time = lexicon::first_in(Section::Time, words);
+    let exercise = || lexicon::first_in(Section::Exercise, words).map(|(name, _, _)| name);
     match (topic, time) {
         (Some((topic, at, _)), Some((_, when, _))) => Some(if at <= when { topic } else { "training_time" }),
         (Some((topic, _, _)), None) => Some(topic),
         (None, Some(_)) => Some("training_time"),
-        (None, None) => None,
+        (None, None) => exercise(),
     }
 }
 

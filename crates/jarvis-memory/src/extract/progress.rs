@@ -17,8 +17,8 @@ pub(crate) fn find(scene: &Scene<'_, '_>, taken: &[usize]) -> Vec<Found> {
     free.filter_map(|(index, clause)| {
         let (rule, hit) = PROGRESS.iter().find_map(|rule| {
             let hit = rule.find(&scene.reading.tokens, &clause.tokens)?;
-            let told =
-                scene.counts(&hit, clause) && !denied(scene, &hit, clause) && !wished(scene, &hit, clause);
+            let denied = rule.get("keep").is_none() && denied(scene, &hit, clause);
+            let told = scene.counts(&hit, clause) && !denied && !wished(scene, &hit, clause);
             told.then_some((rule, hit))
         })?;
         Some(progress(scene, index, rule, &hit))
@@ -41,21 +41,23 @@ fn denied(scene: &Scene<'_, '_>, hit: &Match, clause: &Clause) -> bool {
 /// A wish for progress is a goal, found or not.
 fn wished(scene: &Scene<'_, '_>, hit: &Match, clause: &Clause) -> bool {
     (clause.tokens.start..hit.tokens.start).any(|i| {
-        matches!(
-            scene.reading.word(i),
-            "veux"
-                | "voudrais"
-                | "aimerais"
-                | "objectif"
-                | "espere"
-                | "want"
-                | "hope"
-                | "goal"
-                | "faut"
-                | "essaie"
-                | "vais"
-                | "will"
-        )
+        let told = scene.reading.word(i) == "faut" && scene.reading.word(i + 1) == "dire";
+        !told
+            && matches!(
+                scene.reading.word(i),
+                "veux"
+                    | "voudrais"
+                    | "aimerais"
+                    | "objectif"
+                    | "espere"
+                    | "want"
+                    | "hope"
+                    | "goal"
+                    | "faut"
+                    | "essaie"
+                    | "vais"
+                    | "will"
+            )
     })
 }
 

@@ -64,6 +64,8 @@ pub(crate) struct Clause {
     pub tokens: Range<usize>,
     pub sentence: usize,
     pub question: bool,
+    /// What the assistant is asked to note is told, be it in a question.
+    told: bool,
 }
 
 /// Whether something is denied, or said to be over.
@@ -128,6 +130,7 @@ impl<'a> Reading<'a> {
         match kind {
             "joke" | "injection" => self.void = true,
             "question" => self.clauses[clause].question = true,
+            "told" => self.clauses[clause].told = true,
             "hedge" => self.hedges.push(self.clauses[clause].tokens.clone()),
             _ => {
                 let before = hit
@@ -136,7 +139,9 @@ impl<'a> Reading<'a> {
                     .checked_sub(1)
                     .map(|i| self.tokens[i].text.as_str());
                 let granted = kind == "hypothetical" && matches!(before, Some("meme" | "comme" | "even"));
-                if !granted {
+                // "s'il te plaît" supposes nothing.
+                let polite = self.word(hit.tokens.end + 1) == "plait" || self.word(hit.tokens.end) == "plait";
+                if !granted && !polite {
                     self.unasserted.push(hit.tokens.start..self.scope_end(clause));
                 }
             }
@@ -169,7 +174,7 @@ impl<'a> Reading<'a> {
             let reason = CAUSAL.contains(&self.word(self.clauses[index].tokens.start));
             let causal = reason && self.clauses[index].tokens.start != self.sentences[sentence].tokens.start;
             let clause = &mut self.clauses[index];
-            clause.question = (clause.question || asked || goes_on) && !causal;
+            clause.question = (clause.question || asked || goes_on) && !causal && !clause.told;
         }
     }
 
@@ -268,8 +273,13 @@ impl<'a> Reading<'a> {
         }
         let denied = window
             .clone()
-            .any(|i| NOT.contains(&self.word(i)) && !self.is_idle_not(i));
-        if denied { Negation::Not } else { Negation::None }
+            .any(|i| self.is_contracted_not(i) || (NOT.contains(&self.word(i)) && !self.is_idle_not(i)));
+        // "I can't": the apostrophe stands right after what matched.
+        if denied || self.is_contracted_not(hit.tokens.end) {
+            Negation::Not
+        } else {
+            Negation::None
+        }
     }
 
     /// "ne … plus mal", "plus aucune douleur", "j'ai plus mal au dos"; not "plus mal qu'avant".
@@ -283,6 +293,12 @@ impl<'a> Reading<'a> {
                 self.word(index + 1),
                 "mal" | "enceinte" | "aucune" | "aucun" | "jamais" | "douleur" | "douleurs" | "de" | "d"
             )
+    }
+
+    /// "can't", "won't": the apostrophe made two words of it.
+    fn is_contracted_not(&self, index: usize) -> bool {
+        let before = self.word(index.wrapping_sub(1));
+        self.word(index) == "t" && before != "a" && is_contraction(before)
     }
 
     /// "non", "no" as an answer and "pourquoi pas" deny nothing that follows.
@@ -360,6 +376,13 @@ fn is_contraction(word: &str) -> bool {
             | "haven"
             | "hasn"
             | "aren"
+            | "shouldn"
+            | "wouldn"
+            | "mustn"
+            | "needn"
+            | "weren"
+            | "hadn"
+            | "ain"
             | "a"
     )
 }
@@ -374,6 +397,7 @@ fn clauses(tokens: &[Token], sentences: &[Sentence]) -> Vec<Clause> {
                     tokens: start..at,
                     sentence: index,
                     question: false,
+                    told: false,
                 });
                 start = at;
             }
@@ -382,6 +406,7 @@ fn clauses(tokens: &[Token], sentences: &[Sentence]) -> Vec<Clause> {
             tokens: start..sentence.tokens.end,
             sentence: index,
             question: false,
+            told: false,
         });
     }
     found
@@ -396,7 +421,13 @@ fn opens_clause(tokens: &[Token], start: usize, at: usize, end: usize) -> bool {
     };
     if tokens[at].gap == Gap::Soft {
         let heading = at - start <= 3 || matches!(word, "c" | "est");
-        return !(heading && is_topic(tokens, start, at));
+        let resumed = matches!(
+            word,
+            "il" | "elle" | "ils" | "elles" | "he" | "she" | "it" | "they"
+        );
+        let topic = heading && is_topic(tokens, start, at);
+        let taken_up = resumed && is_dislocated(tokens, start, at);
+        return !topic && !taken_up;
     }
     if CONJUNCTIONS.contains(&word) {
         let noun = word == "but" && is_determiner(&tokens[at - 1].text);
@@ -409,7 +440,9 @@ fn opens_clause(tokens: &[Token], start: usize, at: usize, end: usize) -> bool {
         return SUBJECTS.contains(&next) || matches!(next, "plus" | "no" | "pas");
     }
     let subject = matches!(word, "je" | "j" | "i")
-        || (matches!(word, "mon" | "my") && matches!(next, "objectif" | "but" | "goal"));
+        || (matches!(word, "mon" | "my")
+            && matches!(next, "objectif" | "but" | "goal")
+            && names_its_content(tokens, at, end));
     let before = tokens[at - 1].text.as_str();
     let open = tokens[start..at]
         .iter()
@@ -428,4 +461,29 @@ fn is_topic(tokens: &[Token], start: usize, at: usize) -> bool {
         && tokens[start..at]
             .iter()
             .any(|t| matches!(t.text.as_str(), "objectif" | "but" | "goal" | "reve"))
+}
+
+/// "mon objectif c'est …", "my goal is …"; not the end of "j'ai atteint mon objectif de poids".
+fn names_its_content(tokens: &[Token], at: usize, end: usize) -> bool {
+    tokens[at..end.min(at + 8)]
+        .iter()
+        .any(|t| matches!(t.text.as_str(), "c" | "est" | "serait" | "reste" | "is" | "s"))
+}
+
+/// "Le tapis du fond, il est cassé": a name set before the pronoun that takes it up again.
+fn is_dislocated(tokens: &[Token], start: usize, at: usize) -> bool {
+    let word = |i: usize| tokens[i].text.as_str();
+    let begins = (start..at.min(start + 3)).any(|i| {
+        matches!(
+            word(i),
+            "le" | "la" | "les" | "l" | "mon" | "ma" | "mes" | "my" | "the" | "ce" | "cette" | "un" | "une"
+        )
+    });
+    let subject = |i: usize| {
+        matches!(
+            word(i),
+            "je" | "j" | "i" | "c" | "ca" | "il" | "elle" | "on" | "tu" | "it" | "ai" | "y"
+        )
+    };
+    at - start <= 7 && begins && !(start..at).any(subject)
 }

@@ -67,6 +67,57 @@ const GLUED: &[(&str, &[&str])] = &[
     ("doesnt", &["doesn", "t"]),
     ("didnt", &["didn", "t"]),
     ("cannot", &["can", "t"]),
+    ("wont", &["won", "t"]),
+    ("isnt", &["isn", "t"]),
+    ("arent", &["aren", "t"]),
+    ("wasnt", &["wasn", "t"]),
+    ("havent", &["haven", "t"]),
+    ("couldnt", &["couldn", "t"]),
+    ("itll", &["it", "ll"]),
+    ("its", &["it", "s"]),
+    ("thats", &["that", "s"]),
+    ("theres", &["there", "s"]),
+    ("gonna", &["going", "to"]),
+    ("mieu", &["mieux"]),
+    ("genous", &["genoux"]),
+    ("chus", &["je", "suis"]),
+    ("cetait", &["c", "etait"]),
+    ("dla", &["de", "la"]),
+    ("tai", &["t", "ai"]),
+];
+
+/// After a lost apostrophe the verb is stuck to its "j": "jevite", "jessaie".
+const AFTER_J: &[&str] = &[
+    "ai",
+    "aime",
+    "aimais",
+    "aimerai",
+    "adore",
+    "arrive",
+    "attend",
+    "aurai",
+    "avais",
+    "ecoute",
+    "entend",
+    "envisage",
+    "espere",
+    "essai",
+    "essay",
+    "etais",
+    "evite",
+    "habite",
+    "hesite",
+    "oublie",
+    "utilise",
+    "apprecie",
+    "ameliore",
+    "augmente",
+    "abandonne",
+    "arret",
+    "irai",
+    "ose",
+    "en",
+    "y",
 ];
 
 fn is_mark(c: char) -> bool {
@@ -135,7 +186,10 @@ fn push_word(tokens: &mut Vec<Token>, text: &str, span: Range<usize>, gap: Gap) 
         .map(|(_, parts)| *parts);
     let words: Vec<String> = match parts {
         Some(parts) => parts.iter().map(|p| (*p).to_owned()).collect(),
-        None => vec![folded],
+        None => match stuck(&folded) {
+            Some(verb) => vec!["j".to_owned(), verb.to_owned()],
+            None => vec![folded],
+        },
     };
     for (index, word) in words.into_iter().enumerate() {
         let gap = if index == 0 { gap } else { Gap::None };
@@ -146,6 +200,16 @@ fn push_word(tokens: &mut Vec<Token>, text: &str, span: Range<usize>, gap: Gap) 
             gap,
         });
     }
+}
+
+/// The verb after a "j" that lost its apostrophe.
+fn stuck(word: &str) -> Option<&str> {
+    let verb = word.strip_prefix('j')?;
+    let known = |stem: &&str| match stem.len() {
+        0..=2 => verb == *stem,
+        _ => verb.starts_with(*stem) && verb.len() <= stem.len() + 3,
+    };
+    AFTER_J.iter().any(known).then_some(verb)
 }
 
 /// The sentences of `text`, in order; every token belongs to exactly one.

@@ -24,7 +24,7 @@ fn the_sets_are_large_and_have_no_conversation_in_common() {
     let [(_, test), (_, dev)] = sets();
     let facts = |set: &[set::Conversation]| set.iter().map(|c| c.labels.len()).sum::<usize>();
     assert!(test.len() + dev.len() >= 40 && facts(&test) + facts(&dev) >= 120);
-    assert!(facts(&test) >= 60, "the test split has too few facts");
+    assert!(facts(&test) >= 50, "the test split has too few facts");
     assert!(
         test.iter()
             .all(|t| dev.iter().all(|d| d.id != t.id && d.turns != t.turns))
@@ -57,7 +57,7 @@ fn unseen_conversations_are_understood() {
         }
         assert_eq!(report.facts_from_assistant, 0, "{split}");
         assert!(report.total.precision >= 0.90, "{split}: {:?}", report.total);
-        assert!(report.total.recall >= 0.45, "{split}: {:?}", report.total);
+        assert!(report.total.recall >= 0.65, "{split}: {:?}", report.total);
     }
 }
 
