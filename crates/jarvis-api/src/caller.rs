@@ -8,10 +8,11 @@ use crate::tokens::{Identity, TokenError};
 use axum::extract::{FromRequestParts, Path};
 use axum::http::header;
 use axum::http::request::Parts;
-use jarvis_core::{Actor, ErrorCode, MemberId, Scope, SessionId, UserId};
+use jarvis_core::{Actor, ErrorCode, FactId, MemberId, Scope, SessionId, UserId};
 use jarvis_db::queries::account::{self, Account};
 use jarvis_db::queries::kiosk;
 use jarvis_memory::sessions::{self, KioskIdentity};
+use uuid::Uuid;
 
 /// The status of a kiosk that may call.
 const ACTIVE: &str = "active";
@@ -45,6 +46,13 @@ impl Person {
     /// What this person may see.
     pub(crate) fn scope(&self) -> Scope {
         Scope::Person(self.account.id)
+    }
+}
+
+impl Person {
+    /// Whether this person manages gyms.
+    pub(crate) fn is_manager(&self) -> bool {
+        matches!(self.account.role.as_str(), "gym_manager" | "super_admin")
     }
 }
 
@@ -109,7 +117,7 @@ impl FromRequestParts<ApiState> for Manager {
 
     async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, Problem> {
         let person = Person::from_request_parts(parts, state).await?;
-        if matches!(person.account.role.as_str(), "gym_manager" | "super_admin") {
+        if person.is_manager() {
             Ok(Self(person))
         } else {
             Err(Problem::because(
@@ -198,4 +206,34 @@ impl<S: Send + Sync> FromRequestParts<S> for MemberPath {
             .map_err(|_| not_found())?;
         text.parse().map(Self).map_err(|_| not_found())
     }
+}
+
+/// The fact named in the path. What cannot be an id is not found.
+pub(crate) struct FactPath(pub(crate) FactId);
+
+impl<S: Send + Sync> FromRequestParts<S> for FactPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        uuid_of_path(parts, state).await.map(|id| Self(id.into()))
+    }
+}
+
+/// The proposal named in the path. What cannot be an id is not found.
+pub(crate) struct ProposalPath(pub(crate) Uuid);
+
+impl<S: Send + Sync> FromRequestParts<S> for ProposalPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        uuid_of_path(parts, state).await.map(Self)
+    }
+}
+
+async fn uuid_of_path<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<Uuid, Problem> {
+    let not_found = || Problem::new(ErrorCode::FactNotFound);
+    let Path(text) = Path::<String>::from_request_parts(parts, state)
+        .await
+        .map_err(|_| not_found())?;
+    Uuid::parse_str(&text).map_err(|_| not_found())
 }

@@ -10,6 +10,7 @@ mod docs_page;
 mod edge;
 mod endpoints;
 mod envelope;
+mod fact_views;
 mod fields;
 mod gym_share;
 mod json;

@@ -6,6 +6,7 @@ use crate::endpoints::kiosks::token::KioskTokenInput;
 use crate::endpoints::members::recall::RecallInput;
 use crate::endpoints::sessions::close::CloseSessionInput;
 use crate::endpoints::sessions::open::OpenSessionInput;
+use crate::fact_views::{CorrectFactInput, DecideProposalInput, StateFactInput};
 use crate::fields::FromFields;
 use crate::problem::{self, Problem, ProblemBody};
 use crate::router::DECLARED_ERRORS;
@@ -65,13 +66,16 @@ impl Modify for Schemes {
 }
 
 /// Requests that may hold no other fields than those listed, and the fields that are read.
-const STRICT: [(&str, &[&str]); 6] = [
+const STRICT: [(&str, &[&str]); 9] = [
     ("PairInput", PairInput::FIELDS),
     ("KioskTokenInput", KioskTokenInput::FIELDS),
     ("SignInInput", SignInInput::FIELDS),
     ("OpenSessionInput", OpenSessionInput::FIELDS),
     ("CloseSessionInput", CloseSessionInput::FIELDS),
     ("RecallInput", RecallInput::FIELDS),
+    ("StateFactInput", StateFactInput::FIELDS),
+    ("CorrectFactInput", CorrectFactInput::FIELDS),
+    ("DecideProposalInput", DecideProposalInput::FIELDS),
 ];
 
 /// Adds to every operation the errors it can answer with, and closes the requests against unknown fields.

@@ -2,6 +2,7 @@
 
 use crate::edge;
 use crate::endpoints::auth::{jwks, sign_in};
+use crate::endpoints::facts::{change, forget, of_member, proposals, review};
 use crate::endpoints::kiosks::{heartbeat, pair, token};
 use crate::endpoints::me;
 use crate::endpoints::members::{context, recall as member_recall};
@@ -58,6 +59,16 @@ fn contents() -> OpenApiRouter<ApiState> {
             member_recall::recall_member,
             member_recall::ask_member_memory
         ));
+    // Facts: a person reads, a manager writes.
+    let facts = OpenApiRouter::new()
+        .routes(routes!(of_member::list_facts, of_member::state_fact))
+        .routes(routes!(of_member::fact_history))
+        .routes(routes!(review::review_facts))
+        .routes(routes!(change::correct_fact, forget::forget_fact))
+        .routes(routes!(change::confirm_fact))
+        .routes(routes!(change::retire_fact))
+        .routes(routes!(proposals::list_proposals))
+        .routes(routes!(proposals::decide_proposal));
     // A manager of the gym.
     let manager = OpenApiRouter::new()
         .routes(routes!(reprocess::reprocess_session))
@@ -74,6 +85,7 @@ fn contents() -> OpenApiRouter<ApiState> {
         .merge(kiosk)
         .merge(both)
         .merge(person)
+        .merge(facts)
         .merge(manager)
         .merge(documents);
     root.nest("/api/v1", v1)
@@ -93,6 +105,16 @@ pub(crate) const DECLARED_ERRORS: &[(&str, &[ErrorCode])] = &[
     ("sign_in", sign_in::ERRORS),
     ("recall_member", member_recall::ERRORS),
     ("ask_member_memory", member_recall::ERRORS),
+    ("list_facts", of_member::ERRORS),
+    ("state_fact", of_member::STATE_ERRORS),
+    ("fact_history", of_member::HISTORY_ERRORS),
+    ("review_facts", review::ERRORS),
+    ("correct_fact", change::CORRECT_ERRORS),
+    ("forget_fact", forget::ERRORS),
+    ("confirm_fact", change::ERRORS),
+    ("retire_fact", change::ERRORS),
+    ("list_proposals", proposals::ERRORS),
+    ("decide_proposal", proposals::DECIDE_ERRORS),
     ("reprocess_session", reprocess::ERRORS),
     ("preview_context", context::ERRORS),
     ("openapi_json", openapi_json::ERRORS),

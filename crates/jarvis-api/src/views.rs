@@ -123,6 +123,8 @@ pub(crate) struct KnownFactView {
     confidence: f64,
     /// The day it was last said.
     said_on: NaiveDate,
+    /// It was not said for a while: the assistant may ask whether it is still true.
+    ask: bool,
 }
 
 /// A past conversation, as the assistant knows it.
@@ -171,6 +173,7 @@ impl From<KnownFact> for KnownFactView {
             source_quote: f.source_quote,
             confidence: f.confidence,
             said_on: f.said_on,
+            ask: f.ask,
         }
     }
 }
@@ -295,6 +298,10 @@ pub(crate) struct FactView {
     last_confirmed_at: Option<DateTime<Utc>>,
     /// When it stops being believed.
     expires_at: Option<DateTime<Utc>>,
+    /// Its place in the registry of slots, such as `injury.knee.right`; null for a key that no slot knows.
+    slot: Option<String>,
+    /// From when on the assistant may ask whether it is still true; null where nobody asks.
+    asks_from: Option<DateTime<Utc>>,
     /// When it was first stored.
     created_at: DateTime<Utc>,
     /// When it last changed.
@@ -383,6 +390,8 @@ impl From<Fact> for FactView {
             times_confirmed: f.times_confirmed,
             last_confirmed_at: f.last_confirmed_at,
             expires_at: f.expires_at,
+            slot: f.slot,
+            asks_from: f.asks_from,
             created_at: f.created_at,
             updated_at: f.updated_at,
         }

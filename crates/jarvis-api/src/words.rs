@@ -1,6 +1,8 @@
 //! Schemas of the words that fields may hold, made from the words themselves so that they cannot drift.
 
-use jarvis_core::{Category, Channel, EndReason, EventType, Language, Purpose, Sentiment, SessionState};
+use jarvis_core::{
+    Category, Channel, EndReason, EventType, Language, Life, Purpose, Sentiment, SessionState,
+};
 use std::borrow::Cow;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
@@ -59,6 +61,8 @@ word_schemas! {
         EventType::ALL.map(EventType::as_str).to_vec();
     CategoryWord = "Category", "What kind of thing a fact is.",
         Category::ALL.map(Category::as_str).to_vec();
+    LifeWord = "FactLife", "Where a fact stands in its life.",
+        Life::ALL.map(Life::as_str).to_vec();
     SentimentWord = "Sentiment", "How a member sounded, from the text.",
         SENTIMENTS.map(Sentiment::as_str).to_vec();
     PurposeWord = "Purpose", "A purpose that a member agrees to or refuses on its own.",

@@ -140,6 +140,14 @@ error_codes! {
     FactValueInvalid = "fact_value_invalid", 422,
         fr: "La valeur du fait est invalide." / "Corrigez le champ cité dans le détail.",
         en: "The value of the fact is invalid." / "Correct the field named in the detail.";
+    /// No such fact, or proposal to merge facts, for this caller.
+    FactNotFound = "fact_not_found", 404,
+        fr: "Fait introuvable." / "Vérifiez l'identifiant ; ce qui a été oublié n'existe plus, et ce qui est d'une autre salle n'existe pas pour vous.",
+        en: "Fact not found." / "Check the id; what was forgotten is no more, and what is another gym's does not exist for you.";
+    /// Somebody decided a proposal before.
+    ProposalDecided = "proposal_decided", 409,
+        fr: "Cette proposition a déjà été tranchée." / "Rechargez la liste des propositions.",
+        en: "This proposal was decided before." / "Load the list of proposals again.";
     /// The database does not answer.
     DatabaseUnavailable = "database_unavailable", 503,
         fr: "La base de données ne répond pas." / "Réessayez dans quelques secondes ; voyez /readyz.",

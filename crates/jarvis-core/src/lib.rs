@@ -17,7 +17,7 @@ pub use clock::{Clock, FixedClock, SystemClock};
 pub use consent::{ConsentSet, Purpose};
 pub use error_code::ErrorCode;
 pub use event::{EventType, NewEvent};
-pub use fact::{Category, Fact, FactDraft};
+pub use fact::{Category, Fact, FactDraft, Life};
 pub use ids::{EventId, FactId, GymId, KioskId, MemberId, SessionId, SummaryId, UserId};
 pub use language::Language;
 pub use scope::{Actor, Scope};

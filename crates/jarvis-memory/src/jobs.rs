@@ -51,6 +51,19 @@ impl Job for SweepOrphans {
     }
 }
 
+/// Lets facts end: asks were noted when sessions opened; this tells gyms of what expired, and purges what may go.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct TendFacts {}
+
+impl Job for TendFacts {
+    const KIND: &'static str = "memory.tend_facts";
+    const TIMEOUT: Duration = Duration::from_mins(10);
+
+    fn unique_key(&self) -> Option<String> {
+        Some("all".to_owned())
+    }
+}
+
 /// Enqueues the processing of a session in the caller's transaction.
 pub(crate) async fn enqueue_processing(
     tx: &mut ScopedTx,

@@ -6,6 +6,7 @@ pub mod embedder;
 pub mod error;
 pub mod eval;
 pub mod extract;
+pub mod facts;
 pub mod heads;
 pub mod jobs;
 mod measure;

@@ -1,6 +1,9 @@
 //! From a closed session to memory: transcript, facts, summary, embedding, one transaction.
 
+mod facts;
+
 use crate::extract::{self, ExtractionInput, Speaker, Turn, mask_health, passes_evidence_gate};
+use crate::facts::FORGOTTEN_MASK;
 use crate::heads::{Judge, WITH_HEADS};
 use crate::jobs::ProcessSession;
 use crate::measure::{self, Facts};
@@ -8,12 +11,11 @@ use crate::{Embedded, Memory, MemoryError, category, sentiment, spending, summar
 use chrono::{DateTime, Utc};
 use jarvis_core::embedding::UNKNOWN_MODEL;
 use jarvis_core::{
-    Actor, Category, ConsentSet, EventType, Fact, FactDraft, FactId, GymId, Language, Purpose, Scope,
-    SessionId, SessionState, SummaryId,
+    Actor, ConsentSet, EventType, FactDraft, GymId, Language, Purpose, Scope, SessionId, SessionState,
+    SummaryId,
 };
 use jarvis_db::queries::consent;
 use jarvis_db::queries::event::{self, TranscriptRow};
-use jarvis_db::queries::fact::{self, FactFilter, NewFact};
 use jarvis_db::queries::gym as gym_row;
 use jarvis_db::queries::member::{self, Member};
 use jarvis_db::queries::session::{self, Outcome, Session};
@@ -181,7 +183,8 @@ fn truncate(turns: &mut Vec<Turn>) -> bool {
     cut
 }
 
-fn turn(row: TranscriptRow) -> Turn {
+/// A stored turn, as the rules read it.
+pub(crate) fn turn(row: TranscriptRow) -> Turn {
     let speaker = if row.event_type == EventType::UserTranscript {
         Speaker::Member
     } else {
@@ -225,6 +228,7 @@ fn reason_for_nothing(material: &Material) -> Option<&'static str> {
 /// Whether anything is left of a turn beside masks and punctuation.
 fn has_words(text: &str) -> bool {
     text.replace(extract::HEALTH_MASK, "")
+        .replace(FORGOTTEN_MASK, "")
         .chars()
         .any(char::is_alphanumeric)
 }
@@ -301,7 +305,10 @@ fn digest(material: &Material, judge: Option<&Judge>) -> Digest {
     let (sentiment, sentiment_score) = sentiment::read(&material.turns, judge);
     let mut spoken = material.turns.clone();
     for turn in &mut spoken {
-        turn.text = turn.text.replace(extract::HEALTH_MASK, " ");
+        turn.text = turn
+            .text
+            .replace(extract::HEALTH_MASK, " ")
+            .replace(FORGOTTEN_MASK, " ");
     }
     let summary = summary::summarise(&spoken, &drafts, &material.member.first_name, language);
     let rejected = i32::try_from(rejected.len()).unwrap_or(i32::MAX);
@@ -341,11 +348,16 @@ async fn store(
     let (gym, id) = (material.session.gym_id, &material.session.session_id);
     let mut tx = memory.db.begin(scope).await?;
     let current = session::find_for_update(&mut tx, gym, id).await?;
-    if current.is_none_or(|s| s.state != SessionState::Closing) {
+    if current.as_ref().is_none_or(|s| s.state != SessionState::Closing) {
         return Ok(());
     }
+    let attempts = current.map(|s| s.attempts);
     let stored = event::count(&mut tx, gym, id).await?;
     let consents = consent::in_force(&mut tx, gym, material.member.id).await?;
+    // Somebody had words forgotten while we worked with them: the tries are counted from zero again.
+    if attempts != Some(material.session.attempts) {
+        return Err(MemoryError::Changed);
+    }
     if stored.user_turns + stored.assistant_turns != material.stored_turns || consents != material.consents {
         return Err(MemoryError::Changed);
     }
@@ -394,11 +406,11 @@ async fn write_digest(
     let gym = material.session.gym_id;
     let mut rejected = digest.rejected;
     for draft in &digest.drafts {
-        if !write_fact(tx, material, draft, now).await? {
+        if !facts::write_fact(tx, material, draft, now).await? {
             rejected += 1;
         }
     }
-    retire_unsaid(tx, material, &digest.drafts).await?;
+    facts::retire_unsaid(tx, material, &digest.drafts).await?;
     let model = digest
         .embedding
         .as_ref()
@@ -426,80 +438,4 @@ async fn write_digest(
         notes.push(note::FOREIGN_SUMMARY_KEPT.to_owned());
     }
     Ok(rejected)
-}
-
-/// Retires what an earlier try read out of this session and this one does not: a late turn corrected it. Facts of
-/// other writers, who cite no event, and facts that were confirmed since stay.
-async fn retire_unsaid(
-    tx: &mut ScopedTx,
-    material: &Material,
-    drafts: &[FactDraft],
-) -> Result<(), MemoryError> {
-    let (gym, session) = (material.session.gym_id, &material.session.session_id);
-    for fact in fact::list_of_session(tx, gym, session).await? {
-        let ours = fact.is_active && fact.source_event_id.is_some() && fact.times_confirmed == 0;
-        let said = drafts
-            .iter()
-            .any(|d| d.category == fact.category && d.fact_key == fact.fact_key);
-        if ours && !said {
-            fact::retire(tx, gym, fact.id, Some(session)).await?;
-        }
-    }
-    Ok(())
-}
-
-/// Stores, or retires, one fact. False when a guard of the database refused it; the others are not touched,
-/// since each fact has its own savepoint.
-async fn write_fact(
-    tx: &mut ScopedTx,
-    material: &Material,
-    draft: &FactDraft,
-    now: DateTime<Utc>,
-) -> Result<bool, MemoryError> {
-    let gym = material.session.gym_id;
-    let session = &material.session.session_id;
-    if !draft.still_true {
-        let known = fact::list(tx, gym, material.member.id, FactFilter::default(), now).await?;
-        let ended = |old: &&Fact| {
-            old.category == draft.category && extract::ends(draft, &old.fact_key, &old.fact_value)
-        };
-        let mut accepted = true;
-        for old in known.iter().filter(ended) {
-            accepted &= fact::retire(tx, gym, old.id, Some(session)).await?;
-        }
-        return Ok(accepted);
-    }
-    let event = material.turns.get(draft.turn).and_then(|t| t.event_id);
-    let value = stored_value(draft);
-    let new = NewFact {
-        id: FactId::new(now),
-        member: material.member.id,
-        category: draft.category,
-        fact_key: &draft.fact_key,
-        fact_value: &value,
-        confidence: draft.confidence,
-        session,
-        event,
-        quote: &draft.source_quote,
-    };
-    match fact::upsert_in_savepoint(tx, gym, &new).await {
-        Ok(stored) => Ok(stored.is_active && stored.fact_value == value),
-        // The consent was withdrawn while we worked; the next try sees it.
-        Err(DbError::Refused { code, .. }) if code == "JC001" => Err(MemoryError::Changed),
-        Err(DbError::Refused { .. } | DbError::Invalid { .. }) => Ok(false),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// A fact about health outside of the category of injuries says so, so that the policies of the database treat it
-/// as one.
-fn stored_value(draft: &FactDraft) -> serde_json::Value {
-    let mut value = draft.fact_value.clone();
-    let fields = value
-        .as_object_mut()
-        .filter(|_| draft.health && draft.category != Category::Injury);
-    if let Some(fields) = fields {
-        fields.insert("sensitivity".to_owned(), "health".into());
-    }
-    value
 }

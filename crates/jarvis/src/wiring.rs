@@ -10,8 +10,8 @@ use jarvis_db::Db;
 use jarvis_db::embedded::cache_dir;
 use jarvis_embed::{LocalEmbedder, WeightPaths};
 use jarvis_jobs::{Connect, Job, JobError, Runner, Schedule};
-use jarvis_memory::jobs::{ProcessSession, SweepOrphans};
-use jarvis_memory::{Embedder, Memory, orphans, process};
+use jarvis_memory::jobs::{ProcessSession, SweepOrphans, TendFacts};
+use jarvis_memory::{Embedder, Memory, facts, orphans, process};
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgListener;
 use sqlx::{Postgres, Transaction};
@@ -157,6 +157,7 @@ pub fn runner(memory: &Memory, readiness: &Readiness) -> anyhow::Result<Runner<Q
         readiness: readiness.clone(),
     };
     let (make, sweep, prune) = (memory.clone(), memory.clone(), memory.clone());
+    let tend = memory.clone();
     let runner = Runner::builder(queue, Arc::new(move || clock.now()))
         .register(move |_, job: ProcessSession| {
             let memory = make.clone();
@@ -166,11 +167,16 @@ pub fn runner(memory: &Memory, readiness: &Readiness) -> anyhow::Result<Runner<Q
             let memory = sweep.clone();
             async move { orphans::run(&memory, job).await }
         })
+        .register(move |_, job: TendFacts| {
+            let memory = tend.clone();
+            async move { facts::run(&memory, job).await }
+        })
         .register(move |_, _: PruneJobs| {
             let memory = prune.clone();
             async move { prune_jobs(&memory).await }
         })
         .schedule(Schedule::every(Duration::from_mins(1), &SweepOrphans::default())?)
+        .schedule(Schedule::every(Duration::from_hours(24), &TendFacts::default())?)
         .schedule(Schedule::every(Duration::from_hours(24), &PruneJobs::default())?)
         .lease(lease()?)
         .grace(grace()?)

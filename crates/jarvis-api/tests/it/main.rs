@@ -6,6 +6,7 @@
 
 mod documents;
 mod events;
+mod facts;
 mod input;
 mod kiosks;
 mod logs;

@@ -6,6 +6,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use uuid::Uuid;
 
 /// Endpoints that anybody may call; the table asks them as nobody.
 const PUBLIC: &[&str] = &[
@@ -31,6 +32,16 @@ const PROTECTED: &[&str] = &[
     "GET /api/v1/members/{id}/recall",
     "POST /api/v1/members/{id}/recall",
     "GET /api/v1/members/{id}/context",
+    "GET /api/v1/members/{id}/facts",
+    "POST /api/v1/members/{id}/facts",
+    "GET /api/v1/members/{id}/facts/history",
+    "GET /api/v1/facts/review",
+    "GET /api/v1/fact-proposals",
+    "POST /api/v1/fact-proposals/{id}/decide",
+    "PATCH /api/v1/facts/{id}",
+    "POST /api/v1/facts/{id}/confirm",
+    "POST /api/v1/facts/{id}/retire",
+    "DELETE /api/v1/facts/{id}",
     "POST /api/v1/sessions",
 ];
 
@@ -79,6 +90,11 @@ fn body_of(endpoint: &str) -> Option<Value> {
         "POST /api/v1/sessions" => Some(json!({"badge_id": "BADGE_001"})),
         "POST /api/v1/sessions/{id}/events" => Some(json!({"event_type": "user_speech_start"})),
         "POST /api/v1/members/{id}/recall" => Some(json!({"q": "genou"})),
+        "POST /api/v1/members/{id}/facts" => {
+            Some(json!({"category": "goal", "fact_key": "lose_weight", "fact_value": {"target": 5}}))
+        }
+        "PATCH /api/v1/facts/{id}" => Some(json!({"fact_value": {"location": "left_knee"}})),
+        "POST /api/v1/fact-proposals/{id}/decide" => Some(json!({"accept": true})),
         "POST /api/v1/kiosks/pair" => Some(json!({"code": "ABCD-EFGH", "public_key": {}})),
         "POST /api/v1/kiosks/token" => Some(json!({"assertion": "x"})),
         "POST /api/v1/auth/sign-in" => Some(json!({"email": "x@example.org", "password": "x"})),
@@ -86,10 +102,23 @@ fn body_of(endpoint: &str) -> Option<Value> {
     }
 }
 
+/// The id of the injury that was told; once it is forgotten, one that nothing has.
+async fn injury(world: &World) -> String {
+    let id: Option<Uuid> = sqlx::query_scalar("select id from public.member_facts where category = 'injury'")
+        .fetch_optional(world.db.admin_pool())
+        .await
+        .unwrap();
+    id.unwrap_or_default().to_string()
+}
+
 async fn ask(world: &World, endpoint: &str, session: &str, persona: &Persona) -> StatusCode {
     let (method, path) = endpoint.split_once(' ').unwrap();
     let id = if path.contains("/members/") {
         world.camille.to_string()
+    } else if path.contains("/facts/{id}") {
+        injury(world).await
+    } else if path.contains("/fact-proposals/") {
+        Uuid::nil().to_string()
     } else {
         session.to_owned()
     };
@@ -176,6 +205,14 @@ async fn gym_a_replayed_with_gym_bs_token_finds_nothing_and_changes_nothing() {
         "GET /api/v1/members/{id}/recall",
         "POST /api/v1/members/{id}/recall",
         "GET /api/v1/members/{id}/context",
+        "GET /api/v1/members/{id}/facts",
+        "POST /api/v1/members/{id}/facts",
+        "GET /api/v1/members/{id}/facts/history",
+        "POST /api/v1/fact-proposals/{id}/decide",
+        "PATCH /api/v1/facts/{id}",
+        "POST /api/v1/facts/{id}/confirm",
+        "POST /api/v1/facts/{id}/retire",
+        "DELETE /api/v1/facts/{id}",
     ];
     let kiosk_b = Persona {
         name: "kiosk B",

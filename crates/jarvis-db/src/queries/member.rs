@@ -50,6 +50,16 @@ impl Member {
         let zone: chrono_tz::Tz = self.timezone.parse().unwrap_or(chrono_tz::Europe::Paris);
         at.with_timezone(&zone).date_naive()
     }
+
+    /// The instant at which a day begins in the time zone of their gym; none where the calendar has no such instant.
+    pub fn begin_of(&self, day: NaiveDate) -> Option<DateTime<Utc>> {
+        let zone: chrono_tz::Tz = self.timezone.parse().unwrap_or(chrono_tz::Europe::Paris);
+        // Where summer time begins at midnight the day begins an hour later.
+        (0..=3)
+            .filter_map(|hour| day.and_hms_opt(hour, 0, 0)?.and_local_timezone(zone).earliest())
+            .map(|begin| begin.with_timezone(&Utc))
+            .next()
+    }
 }
 
 struct Row {

@@ -9,6 +9,7 @@ mod data_map;
 mod embedded;
 mod erasure;
 mod facts_order;
+mod facts_slots;
 mod facts_upsert;
 mod isolation_matrix;
 mod legacy;

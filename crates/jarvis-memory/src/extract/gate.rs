@@ -58,7 +58,8 @@ fn is_key(key: &str) -> bool {
         .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
 }
 
-fn is_plain(value: &Value) -> bool {
+/// Whether a value holds data alone: no long text, link, markup or order to a model.
+pub(crate) fn is_plain(value: &Value) -> bool {
     match value {
         Value::String(text) => {
             let folded = fold(text);

@@ -5,6 +5,7 @@ use crate::context::{self, Context};
 use crate::{Memory, MemoryError, measure};
 use jarvis_core::{Channel, ConsentSet, EndReason, ErrorCode, Language, Purpose, SessionId};
 use jarvis_db::DbError;
+use jarvis_db::queries::fact::ending;
 use jarvis_db::queries::{consent, member, session};
 
 /// Version of the sentence by which the assistant says that it is an AI.
@@ -97,6 +98,10 @@ async fn try_open(
     };
     session::insert(&mut tx, kiosk.gym, &new).await?;
     let context = context::read(&mut tx, &member, &consents, language, now).await?;
+    let asked: Vec<_> = context.facts.iter().filter(|f| f.ask).map(|f| f.id).collect();
+    if !asked.is_empty() {
+        ending::note_asked(&mut tx, kiosk.gym, &asked, now).await?;
+    }
     tx.commit().await?;
     Ok(Opened {
         session_id,

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 mod conversations;
+mod facts;
 mod late_and_lost;
 mod recalling;
 mod spending;

@@ -57,7 +57,10 @@ insert into world.probes values
   (40, 'jarvis.legacy_gyms', '(legacy_gym_id, gym_id) values (''x'', {g})', 'stated_at = now()'),
   (41, 'jarvis.legacy_rows', '(source_table, source_id, fingerprint, outcome, gym_id, member_id) values (''gym_members'', ''x'', ''x'', ''imported'', {g}, {m})', 'imported_at = now()'),
   (42, 'jarvis.legacy_held', '(gym_id, member_id, source_table, source_id, source_column, kind, reason, content) values ({g}, {m}, ''gym_members'', ''x'', ''x'', ''value'', ''no_place'', ''{}'')', 'held_at = now()'),
-  (50, 'jarvis.erasures', '(gym_id, member_id) values ({g}, gen_random_uuid())', 'erased_at = now()');
+  (50, 'jarvis.erasures', '(gym_id, member_id) values ({g}, gen_random_uuid())', 'erased_at = now()'),
+  (60, 'jarvis.fact_slots', '(slot, category, many, lives, health) values (''goal.x'', ''goal'', true, ''1 day'', false)', 'many = false'),
+  (62, 'jarvis.fact_proposals', '(gym_id, member_id, first_fact, other_fact, reason) values ({g}, {m}, ''00000000-0000-7000-8000-000000000001'', ''00000000-0000-7000-8000-000000000002'', ''same_slot'')', 'decided_by = ''x'''),
+  (63, 'jarvis.fact_endings', '(gym_id, member_id, fact_id) select {g}, {m}, id from public.member_facts where member_id = {m} and category = ''goal''', 'asked_at = now()');
 
 create function world.try(who world.personas, statement text) returns text
   language plpgsql as $$

@@ -51,6 +51,10 @@ select member_id, gym_id, f.category, f.fact_key, f.fact_value, session_id, 'mal
   from world.full_lives,
        (values ('injury', 'knee_pain', '{"location": "right_knee"}'::jsonb),
                ('goal', 'weight', '{"kind": "weight_loss"}'::jsonb)) as f (category, fact_key, fact_value);
+insert into jarvis.fact_endings (gym_id, member_id, fact_id) select gym_id, member_id, id from public.member_facts where category = 'injury';
+insert into jarvis.fact_proposals (gym_id, member_id, first_fact, other_fact, reason)
+select i.gym_id, i.member_id, least(i.id, g.id), greatest(i.id, g.id), 'same_value'
+  from public.member_facts i join public.member_facts g using (gym_id, member_id) where i.category = 'injury' and g.category = 'goal';
 insert into public.conversation_summaries (session_id, member_id, gym_id, summary_text, embedding, embedding_model)
 select session_id, member_id, gym_id, 'Genou droit douloureux.', v.embedding, 'e5-use-multilingual'
   from world.full_lives, (select array_agg(case i when 1 then 1.0 else 0.0 end)::extensions.vector as embedding

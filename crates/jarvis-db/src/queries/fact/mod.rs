@@ -1,5 +1,12 @@
 //! Facts: what is remembered of a member, with its evidence.
 
+pub mod ending;
+pub mod forgetting;
+pub mod past;
+pub mod person;
+pub mod proposal;
+pub mod review;
+
 use crate::{DbError, ScopedTx};
 use chrono::{DateTime, Utc};
 use jarvis_core::{Category, EventId, Fact, FactId, GymId, MemberId, SessionId};
@@ -20,6 +27,8 @@ struct Row {
     times_confirmed: i32,
     last_confirmed_at: Option<DateTime<Utc>>,
     expires_at: Option<DateTime<Utc>>,
+    slot: Option<String>,
+    asks_from: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
 }
@@ -45,6 +54,8 @@ impl TryFrom<Row> for Fact {
             times_confirmed: r.times_confirmed,
             last_confirmed_at: r.last_confirmed_at,
             expires_at: r.expires_at,
+            slot: r.slot,
+            asks_from: r.asks_from,
             created_at: r.created_at,
             updated_at: r.updated_at,
         })
@@ -89,8 +100,9 @@ pub async fn upsert(tx: &mut ScopedTx, gym: GymId, fact: &NewFact<'_>) -> Result
                  source_quote = excluded.source_quote, is_active = excluded.is_active
            returning f.id, f.category, f.fact_key, f.fact_value, f.confidence::float8 as confidence,
                      f.source_session_id, f.source_event_id, f.source_quote, f.verified as "verified!",
-                     f.is_active, f.times_confirmed as "times_confirmed!", f.last_confirmed_at, f.expires_at,
-                     f.created_at as "created_at!", f.updated_at as "updated_at!""#,
+                     f.is_active, f.times_confirmed as "times_confirmed!", f.last_confirmed_at, f.expires_at, f.slot,
+                     coalesce(f.last_confirmed_at, f.updated_at) + (jarvis.slot_rules(f.category, f.slot)).asks_after
+                       as asks_from, f.created_at as "created_at!", f.updated_at as "updated_at!""#,
         fact.id.as_uuid(),
         gym.as_uuid(),
         fact.member.as_uuid(),
@@ -116,7 +128,7 @@ pub struct FactFilter {
     pub most_others: Option<i64>,
 }
 
-/// The facts of a member, injuries first, then the other categories as the context presents them; within a
+/// The facts of a member, injuries first, of whatever age while nobody ended them, then the other categories as the context presents them; within a
 /// category the surest and newest first.
 pub async fn list(
     tx: &mut ScopedTx,
@@ -130,14 +142,16 @@ pub async fn list(
         r#"select id as "id!", category as "category!", fact_key as "fact_key!", fact_value as "fact_value!",
                   confidence::float8 as confidence, source_session_id, source_event_id, source_quote,
                   verified as "verified!", is_active, times_confirmed as "times_confirmed!", last_confirmed_at,
-                  expires_at, created_at as "created_at!", updated_at as "updated_at!"
+                  expires_at, slot,
+                  coalesce(last_confirmed_at, updated_at) + (jarvis.slot_rules(category, slot)).asks_after as asks_from,
+                  created_at as "created_at!", updated_at as "updated_at!"
              from (select f.*, array_position(array['injury','goal','concern','progress','preference'], f.category) as place,
                           row_number() over (partition by f.category = 'injury'
                             order by array_position(array['injury','goal','concern','progress','preference'], f.category),
                                      f.confidence desc, f.updated_at desc, f.id) as number
                      from public.member_facts f
                     where f.gym_id = $1 and f.member_id = $2
-                      and ($3 or (f.is_active and (f.expires_at is null or f.expires_at > $4)))) as ranked
+                      and ($3 or (f.is_active and (f.category = 'injury' or f.expires_at is null or f.expires_at > $4)))) as ranked
             where category = 'injury' or $5::bigint is null or number <= $5
             order by place, confidence desc, updated_at desc, id"#,
         gym.as_uuid(),
@@ -163,7 +177,8 @@ pub async fn list_of_session(
         Row,
         r#"select id, category, fact_key, fact_value, confidence::float8 as confidence, source_session_id,
                   source_event_id, source_quote, verified as "verified!", is_active,
-                  times_confirmed as "times_confirmed!", last_confirmed_at, expires_at,
+                  times_confirmed as "times_confirmed!", last_confirmed_at, expires_at, slot,
+                  coalesce(last_confirmed_at, updated_at) + (jarvis.slot_rules(category, slot)).asks_after as asks_from,
                   created_at as "created_at!", updated_at as "updated_at!"
              from public.member_facts
             where gym_id = $1 and source_session_id = $2
@@ -203,6 +218,8 @@ pub async fn retire(
 /// A line of a fact's history.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct HistoryLine {
+    /// The fact.
+    pub fact_id: Uuid,
     /// What happened: insert, update, confirm, retire, revive, refuse or delete.
     pub operation: String,
     /// The category.
@@ -221,6 +238,12 @@ pub struct HistoryLine {
     pub refusal_code: Option<String>,
     /// When.
     pub recorded_at: DateTime<Utc>,
+    /// Since when the version that it began was believed; none for what began no version.
+    pub valid_from: Option<DateTime<Utc>>,
+    /// Until when; none while it still is.
+    pub valid_to: Option<DateTime<Utc>>,
+    /// When the change that ended the version was recorded.
+    pub superseded_at: Option<DateTime<Utc>>,
 }
 
 /// The history of a member's facts, oldest first.
@@ -231,8 +254,11 @@ pub async fn list_history(
 ) -> Result<Vec<HistoryLine>, DbError> {
     Ok(sqlx::query_as!(
         HistoryLine,
-        r#"select operation, category, fact_key, old, new, session_id, actor, refusal_code, recorded_at
-             from jarvis.member_fact_history where gym_id = $1 and member_id = $2 order by recorded_at, id"#,
+        r#"select h.fact_id, h.operation, h.category, h.fact_key, h.old, h.new, h.session_id, h.actor, h.refusal_code,
+                  h.recorded_at, h.valid_from, h.valid_to, n.recorded_at as "superseded_at?"
+             from jarvis.member_fact_history h
+             left join jarvis.member_fact_history n on n.gym_id = h.gym_id and n.id = h.superseded_by
+            where h.gym_id = $1 and h.member_id = $2 order by h.recorded_at, h.id"#,
         gym.as_uuid(),
         member.as_uuid(),
     )

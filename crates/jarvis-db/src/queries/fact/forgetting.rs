@@ -1,0 +1,212 @@
+//! Forgetting: a fact, its history, the words it was read out of, and what was made of them.
+
+use crate::{DbError, ScopedTx};
+use jarvis_core::{Category, EventId, FactId, GymId, MemberId, SessionId};
+use serde_json::Value;
+use uuid::Uuid;
+
+/// The slot that a fact of this key and value has; none when the registry does not know the key.
+pub async fn slot_of(
+    tx: &mut ScopedTx,
+    category: Category,
+    key: &str,
+    value: &Value,
+) -> Result<Option<String>, DbError> {
+    Ok(
+        sqlx::query_scalar!("select jarvis.slot_of($1, $2, $3)", category.as_str(), key, value)
+            .fetch_one(&mut **tx)
+            .await?,
+    )
+}
+
+/// The words that a fact, in any of its versions, accepted or refused, was read out of.
+pub async fn quotes(tx: &mut ScopedTx, gym: GymId, fact: FactId) -> Result<Vec<String>, DbError> {
+    let quotes = sqlx::query_scalar!(
+        r#"select distinct q.quote as "quote!" from (
+             select f.source_quote from public.member_facts f where f.gym_id = $1 and f.id = $2
+             union all
+             select version ->> 'source_quote' from jarvis.member_fact_history h, unnest(array[h.old, h.new]) as version
+              where h.gym_id = $1 and h.fact_id = $2) as q (quote)
+            where jarvis.fold(q.quote) <> ''"#,
+        gym.as_uuid(),
+        fact.as_uuid(),
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(quotes)
+}
+
+/// The conversations of a member from which a fact, in any of its versions, came, and those in which one of `quotes`
+/// was said; locked in the order of their ids, so that nobody makes memory of them meanwhile.
+pub async fn conversations(
+    tx: &mut ScopedTx,
+    gym: GymId,
+    member: MemberId,
+    fact: FactId,
+    quotes: &[String],
+) -> Result<Vec<SessionId>, DbError> {
+    let ids = sqlx::query_scalar!(
+        r#"select s.session_id from public.conversation_sessions s
+            where s.gym_id = $1 and s.member_id = $2
+              and (s.session_id in (
+                     select f.source_session_id from public.member_facts f where f.gym_id = $1 and f.id = $3
+                     union all
+                     select h.session_id from jarvis.member_fact_history h where h.gym_id = $1 and h.fact_id = $3
+                     union all
+                     select version ->> 'source_session_id'
+                       from jarvis.member_fact_history h, unnest(array[h.old, h.new]) as version
+                      where h.gym_id = $1 and h.fact_id = $3)
+                   or exists (select from public.conversation_events e, unnest($4::text[]) as q (quote)
+                               where e.gym_id = s.gym_id and e.session_id = s.session_id
+                                 and strpos(jarvis.fold(concat_ws(' ', e.transcript, e.tool_args::text, e.tool_result::text)),
+                                            jarvis.fold(q.quote)) > 0))
+            order by s.session_id for update"#,
+        gym.as_uuid(),
+        member.as_uuid(),
+        fact.as_uuid(),
+        quotes,
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    ids.iter()
+        .map(|id| id.parse().map_err(|_| DbError::unknown_word("session_id")))
+        .collect()
+}
+
+/// Facts of the member that were read out of the same words: what quotes one of `quotes`, or a part of one.
+pub async fn facts_of_same_words(
+    tx: &mut ScopedTx,
+    gym: GymId,
+    member: MemberId,
+    quotes: &[String],
+) -> Result<Vec<FactId>, DbError> {
+    let ids = sqlx::query_scalar!(
+        r#"select distinct said.fact_id as "fact_id!" from (
+             select f.id, f.source_quote, f.fact_value::text from public.member_facts f where f.gym_id = $1 and f.member_id = $2
+             union all
+             select h.fact_id, version ->> 'source_quote', version ->> 'fact_value'
+               from jarvis.member_fact_history h, unnest(array[h.old, h.new]) as version
+              where h.gym_id = $1 and h.member_id = $2) as said (fact_id, quote, value), unnest($3::text[]) as q (quote)
+            where strpos(jarvis.fold(said.quote), jarvis.fold(q.quote)) > 0
+               or strpos(jarvis.fold(said.value), jarvis.fold(q.quote)) > 0
+               or (length(said.quote) >= 8 and strpos(jarvis.fold(q.quote), jarvis.fold(said.quote)) > 0)
+            order by 1"#,
+        gym.as_uuid(),
+        member.as_uuid(),
+        quotes,
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(ids.into_iter().map(FactId::from).collect())
+}
+
+/// Gives a turn other words.
+pub async fn reword_turn(
+    tx: &mut ScopedTx,
+    gym: GymId,
+    event: EventId,
+    transcript: &str,
+) -> Result<(), DbError> {
+    sqlx::query!(
+        "update public.conversation_events set transcript = $3 where gym_id = $1 and id = $2",
+        gym.as_uuid(),
+        event.as_uuid(),
+        transcript,
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Takes the arguments and results of tools in which a word begins with one of `words`, folded. Returns how many.
+pub async fn clear_tools(
+    tx: &mut ScopedTx,
+    gym: GymId,
+    session: &SessionId,
+    words: &[String],
+) -> Result<u64, DbError> {
+    let done = sqlx::query!(
+        "update public.conversation_events e set tool_args = null, tool_result = null
+          where e.gym_id = $1 and e.session_id = $2 and (e.tool_args is not null or e.tool_result is not null)
+            and exists (select from unnest($3::text[]) as w (word)
+                         where strpos(' ' || regexp_replace(jarvis.fold(concat_ws(' ', e.tool_args::text, e.tool_result::text)),
+                                                            '[^[:alnum:]]+', ' ', 'g'), ' ' || w.word) > 0)",
+        gym.as_uuid(),
+        session.as_str(),
+        words,
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// A summary that another application wrote.
+#[derive(Debug, Clone)]
+pub struct ForeignSummary {
+    /// Its id.
+    pub id: Uuid,
+    /// Its text.
+    pub text: String,
+}
+
+/// The summary of a session that another application wrote, if there is one: ours is made again instead.
+pub async fn foreign_summary(
+    tx: &mut ScopedTx,
+    gym: GymId,
+    session: &SessionId,
+) -> Result<Option<ForeignSummary>, DbError> {
+    Ok(sqlx::query_as!(
+        ForeignSummary,
+        "select id, summary_text as text from public.conversation_summaries
+          where gym_id = $1 and session_id = $2 and written_by <> 'jarvis'",
+        gym.as_uuid(),
+        session.as_str(),
+    )
+    .fetch_optional(&mut **tx)
+    .await?)
+}
+
+/// Gives a summary of another application other words, without topics and without the vector of the old ones.
+pub async fn reword_summary(tx: &mut ScopedTx, gym: GymId, id: Uuid, text: &str) -> Result<(), DbError> {
+    sqlx::query!(
+        "update public.conversation_summaries
+            set summary_text = $3, key_topics = null, embedding = null, embedding_model = 'unknown'
+          where gym_id = $1 and id = $2",
+        gym.as_uuid(),
+        id,
+        text,
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Removes a summary of another application whose member no longer agrees to be remembered: it cannot be reworded.
+pub async fn delete_summary(tx: &mut ScopedTx, gym: GymId, id: Uuid) -> Result<(), DbError> {
+    sqlx::query!(
+        "delete from public.conversation_summaries where gym_id = $1 and id = $2",
+        gym.as_uuid(),
+        id,
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Erases a fact, its quote, its history and the alerts about it. False when the gym has no such fact.
+pub async fn forget(tx: &mut ScopedTx, gym: GymId, fact: FactId) -> Result<bool, DbError> {
+    sqlx::query!(
+        "delete from public.manager_alerts where gym_id = $1 and dedup_key = 'fact_ending:' || $2::uuid",
+        gym.as_uuid(),
+        fact.as_uuid(),
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(sqlx::query_scalar!(
+        r#"select jarvis.forget_fact($1, $2) as "forgotten!""#,
+        gym.as_uuid(),
+        fact.as_uuid()
+    )
+    .fetch_one(&mut **tx)
+    .await?)
+}

@@ -1,0 +1,215 @@
+//! Forgetting a fact: its value, its quote, its history, the words it was read out of, and what was made of them.
+
+use super::words::{FORGOTTEN_MASK, overlap, telling_words, without_echoes, without_quote};
+use super::{MemoryError, not_found};
+use crate::extract::{self, ExtractionInput};
+use crate::process::turn;
+use crate::{Memory, jobs};
+use chrono::{DateTime, Utc};
+use jarvis_core::{EventType, FactId, GymId, MemberId, Purpose, Scope, SessionId, SessionState};
+use jarvis_db::queries::event::{self, TranscriptRow};
+use jarvis_db::queries::fact::person::{self, OwnedFact};
+use jarvis_db::queries::fact::{self, forgetting};
+use jarvis_db::queries::session::{self, Session};
+use jarvis_db::queries::{consent, member, summary};
+use jarvis_db::{DbError, ScopedTx};
+use std::collections::BTreeSet;
+
+/// What was forgotten.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Forgotten {
+    /// The fact.
+    pub fact_id: FactId,
+    /// Facts that are gone: it, and those that were read out of the same words.
+    pub facts: usize,
+    /// Turns of conversations that lost words.
+    pub turns: usize,
+    /// Conversations whose memory is made again without it.
+    pub sessions: Vec<SessionId>,
+}
+
+/// Rounds of reading the same conversation again: each takes the next words that say the same.
+const MOST_ROUNDS: usize = 5;
+
+/// Forgets a fact. `scope` must be the server's for `gym`, on behalf of the person who asks.
+///
+/// In one transaction: the fact goes with its history and with the facts that were read out of the same words; the
+/// sentences in which the member said it go (where they tell something else that is known, only these words); sentences
+/// of the assistant and calls of tools that repeat a telling word of it go; our summaries of those conversations go with their vectors, and jobs make them again without it. What
+/// another application wrote is kept without the sentences that repeat it.
+///
+/// # Errors
+/// [`jarvis_core::ErrorCode::FactNotFound`] when the gym has no such fact.
+pub async fn forget(
+    memory: &Memory,
+    scope: &Scope,
+    gym: GymId,
+    id: FactId,
+) -> Result<Forgotten, MemoryError> {
+    let now = memory.clock.now();
+    let mut tx = memory.db.begin(scope).await?;
+    let owned = person::find(&mut tx, id).await?.filter(|f| f.gym_id == gym);
+    let owned = owned.ok_or_else(not_found)?;
+    let mut quotes = forgetting::quotes(&mut tx, gym, id).await?;
+    let sessions = forgetting::conversations(&mut tx, gym, owned.member_id, id, &quotes).await?;
+    let mut turns = 0;
+    for session in &sessions {
+        turns += reword(&mut tx, &owned, session, &mut quotes).await?;
+    }
+    let mut gone: BTreeSet<FactId> = forgetting::facts_of_same_words(&mut tx, gym, owned.member_id, &quotes)
+        .await?
+        .into_iter()
+        .collect();
+    gone.insert(id);
+    let mut again: BTreeSet<SessionId> = sessions.iter().cloned().collect();
+    for fact in &gone {
+        // What was said in other words elsewhere is read again there.
+        again.extend(forgetting::conversations(&mut tx, gym, owned.member_id, *fact, &[]).await?);
+        forgetting::forget(&mut tx, gym, *fact).await?;
+    }
+    for session in &sessions {
+        reword_summary(&mut tx, (gym, owned.member_id), session, &quotes).await?;
+    }
+    let mut made_again = Vec::new();
+    for session in again {
+        if make_again(&mut tx, gym, &session, now).await? {
+            made_again.push(session);
+        }
+    }
+    tx.commit().await?;
+    Ok(Forgotten {
+        fact_id: id,
+        facts: gone.len(),
+        turns,
+        sessions: made_again,
+    })
+}
+
+/// Takes the words out of one conversation. Returns how many turns changed; what else says the same joins `quotes`.
+async fn reword(
+    tx: &mut ScopedTx,
+    owned: &OwnedFact,
+    id: &SessionId,
+    quotes: &mut Vec<String>,
+) -> Result<usize, MemoryError> {
+    let gym = owned.gym_id;
+    let Some(session) = session::find(tx, id).await? else {
+        return Ok(0);
+    };
+    let told: Vec<String> = fact::list_of_session(tx, gym, id)
+        .await?
+        .into_iter()
+        .filter_map(|f| f.source_quote.filter(|_| f.id != owned.fact.id))
+        .collect();
+    let before = event::list_transcript(tx, gym, id).await?;
+    let mut after = before.clone();
+    for _ in 0..MOST_ROUNDS {
+        let kept: Vec<String> = told
+            .iter()
+            .filter(|told| !quotes.iter().any(|quote| overlap(quote, told)))
+            .cloned()
+            .collect();
+        for row in &mut after {
+            take_out(row, quotes, &kept);
+        }
+        let more = still_said(tx, owned, &session, &after).await?;
+        let more: Vec<String> = more.into_iter().filter(|q| !quotes.contains(q)).collect();
+        if more.is_empty() {
+            break;
+        }
+        quotes.extend(more);
+    }
+    let mut changed = 0;
+    for (old, new) in before.iter().zip(&after) {
+        if old.transcript != new.transcript {
+            forgetting::reword_turn(tx, gym, new.id, &new.transcript).await?;
+            changed += 1;
+        }
+    }
+    let words: Vec<String> = telling_words(quotes).into_iter().collect();
+    forgetting::clear_tools(tx, gym, id, &words).await?;
+    Ok(changed)
+}
+
+fn take_out(row: &mut TranscriptRow, quotes: &[String], kept: &[String]) {
+    for quote in quotes {
+        if let Some(text) = without_quote(&row.transcript, quote, kept) {
+            row.transcript = text;
+        }
+    }
+    if row.event_type == EventType::AiTranscript
+        && let Some(text) = without_echoes(&row.transcript, quotes)
+    {
+        row.transcript = text;
+    }
+}
+
+/// What of a conversation would still be read as the same fact: the same key, or the same slot.
+async fn still_said(
+    tx: &mut ScopedTx,
+    owned: &OwnedFact,
+    session: &Session,
+    rows: &[TranscriptRow],
+) -> Result<Vec<String>, MemoryError> {
+    let whose = member::find(tx, owned.member_id)
+        .await?
+        .ok_or(DbError::NotFound)?;
+    let turns: Vec<_> = rows.iter().cloned().map(turn).collect();
+    let input = ExtractionInput {
+        turns: &turns,
+        language: session.language,
+        session_date: whose.day_of(session.started_at),
+    };
+    let mut quotes = Vec::new();
+    for draft in extract::extract(&input) {
+        if draft.category != owned.fact.category || draft.source_quote.contains(FORGOTTEN_MASK) {
+            continue;
+        }
+        let slot = forgetting::slot_of(tx, draft.category, &draft.fact_key, &draft.fact_value).await?;
+        let same_slot = slot.is_some() && slot == owned.fact.slot;
+        if same_slot || draft.fact_key == owned.fact.fact_key {
+            quotes.push(draft.source_quote);
+        }
+    }
+    Ok(quotes)
+}
+
+/// A summary of another application is not made again by us: it loses the sentences that repeat what is forgotten.
+async fn reword_summary(
+    tx: &mut ScopedTx,
+    (gym, member): (GymId, MemberId),
+    session: &SessionId,
+    quotes: &[String],
+) -> Result<(), MemoryError> {
+    let Some(foreign) = forgetting::foreign_summary(tx, gym, session).await? else {
+        return Ok(());
+    };
+    let Some(text) = without_echoes(&foreign.text, quotes) else {
+        return Ok(());
+    };
+    let consents = consent::in_force(tx, gym, member).await?;
+    if consents.allows(Purpose::Memory) {
+        forgetting::reword_summary(tx, gym, foreign.id, &text).await?;
+    } else {
+        forgetting::delete_summary(tx, gym, foreign.id).await?;
+    }
+    Ok(())
+}
+
+/// Removes what we made of a conversation and enqueues making it again. One that still goes on is made into memory when
+/// it ends.
+async fn make_again(
+    tx: &mut ScopedTx,
+    gym: GymId,
+    id: &SessionId,
+    now: DateTime<Utc>,
+) -> Result<bool, MemoryError> {
+    let state = session::find(tx, id).await?.map(|s| s.state);
+    if state.is_none_or(|s| s == SessionState::Open) {
+        return Ok(false);
+    }
+    summary::erase_ours(tx, gym, id).await?;
+    session::reprocess(tx, gym, id).await?;
+    jobs::enqueue_processing(tx, gym, id, now).await?;
+    Ok(true)
+}
