@@ -1,7 +1,7 @@
 //! A circuit breaker: a provider that fails is left alone for a while, and one call then tries whether it is back.
 
 use crate::error::{LlmError, LlmErrorKind};
-use crate::seam::{BoxFuture, Embed, EmbedReply};
+use crate::seam::{BoxFuture, Chat, Embed, EmbedReply, StructuredReply, StructuredRequest};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -230,7 +230,7 @@ impl Drop for Permit {
     }
 }
 
-/// An [`Embed`] behind a breaker.
+/// An [`Embed`] or [`Chat`] behind a breaker.
 pub struct Guarded<E> {
     inner: E,
     breaker: Breaker,
@@ -254,6 +254,20 @@ impl<E: Embed> Embed for Guarded<E> {
         Box::pin(async move {
             let permit = self.breaker.admit()?;
             let result = self.inner.embed(inputs).await;
+            permit.settle(&result);
+            result
+        })
+    }
+}
+
+impl<C: Chat> Chat for Guarded<C> {
+    fn structured<'a>(
+        &'a self,
+        request: &'a StructuredRequest,
+    ) -> BoxFuture<'a, Result<StructuredReply, LlmError>> {
+        Box::pin(async move {
+            let permit = self.breaker.admit()?;
+            let result = self.inner.structured(request).await;
             permit.settle(&result);
             result
         })

@@ -44,13 +44,13 @@ impl Role {
         }
     }
 
-    /// The API a model must have to serve this role.
-    pub fn api(self) -> Api {
+    /// Whether a model with this API can serve the role.
+    pub fn accepts(self, api: Api) -> bool {
         match self {
-            Self::Extraction | Self::Summary => Api::ChatCompletions,
-            Self::Embedding => Api::Embeddings,
-            Self::Realtime => Api::Realtime,
-            Self::Transcription => Api::Transcription,
+            Self::Extraction | Self::Summary => matches!(api, Api::ChatCompletions | Api::Responses),
+            Self::Embedding => api == Api::Embeddings,
+            Self::Realtime => api == Api::Realtime,
+            Self::Transcription => api == Api::Transcription,
         }
     }
 }
@@ -61,6 +61,8 @@ impl Role {
 pub enum Api {
     /// `POST /chat/completions`.
     ChatCompletions,
+    /// `POST /responses`.
+    Responses,
     /// `POST /embeddings`.
     Embeddings,
     /// `POST /realtime/calls`.
@@ -222,7 +224,7 @@ impl ModelRegistry {
             .ok_or_else(|| RegistryError::UnknownModel {
                 model: model.to_owned(),
             })?;
-        if entry.api != role.api() {
+        if !role.accepts(entry.api) {
             return Err(RegistryError::WrongApi {
                 model: model.to_owned(),
                 role: role.name(),
@@ -238,7 +240,12 @@ impl ModelRegistry {
         self.roles
             .get(&role)
             .and_then(|id| self.models.get(id))
-            .filter(|entry| entry.api == role.api())
+            .filter(|entry| role.accepts(entry.api))
+    }
+
+    /// Every model that is known, by id.
+    pub fn models(&self) -> impl Iterator<Item = &ModelEntry> {
+        self.models.values()
     }
 
     /// What is known of a model, by its id.

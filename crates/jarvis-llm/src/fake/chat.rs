@@ -1,10 +1,10 @@
-//! `POST /v1/chat/completions`.
+//! `POST /v1/chat/completions` and `POST /v1/responses`.
 
 use std::collections::VecDeque;
 
 use serde_json::{Value, json};
 
-use super::{Answer, ApiError, World, invent};
+use super::{Answer, ApiError, Demand, World, invent};
 use crate::registry::Api;
 use crate::schema::StrictSchema;
 
@@ -32,19 +32,71 @@ struct Said {
     with_usage: bool,
 }
 
-pub(super) fn reply(world: &World, body: &Value) -> Result<Value, ApiError> {
+pub(super) fn reply(world: &World, body: &Value, demanded: Option<Demand>) -> Result<Value, ApiError> {
     let asked = read_request(world, body)?;
+    let said = said(world, &asked, demanded)?;
+    Ok(envelope(world, &asked, &said))
+}
+
+pub(super) fn reply_response(
+    world: &World,
+    body: &Value,
+    demanded: Option<Demand>,
+) -> Result<Value, ApiError> {
+    let asked = read_response_request(world, body)?;
+    let said = said(world, &asked, demanded)?;
+    Ok(response_envelope(world, &asked, &said))
+}
+
+/// What the model says: what is demanded, else what was queued, else something that fits.
+fn said(world: &World, asked: &Asked<'_>, demanded: Option<Demand>) -> Result<Said, ApiError> {
     let queued = world
         .memory()
         .answers
         .get_mut(asked.schema_name)
         .and_then(VecDeque::pop_front);
-    let answer = queued.unwrap_or_else(|| Answer::Json(invent::value(&asked.schema, &asked.prompt)));
-    let said = cut(say(answer, &asked.schema)?, asked.limit);
-    Ok(envelope(world, &asked, &said))
+    let fitting = || invent::value(&asked.schema, &asked.prompt);
+    let answer = match demanded {
+        Some(Demand::Refusal) => Answer::Refusal("I cannot help with that.".to_owned()),
+        Some(Demand::Length) => Answer::CutShort,
+        Some(Demand::Filter) => Answer::Filtered,
+        Some(Demand::NotJson) => Answer::Raw("Sure! Here is your JSON:".to_owned()),
+        Some(Demand::Nonsense) => Answer::Raw("{\"nonsense\": true}".to_owned()),
+        Some(Demand::NoUsage) => Answer::WithoutUsage(fitting()),
+        _ => queued.unwrap_or_else(|| Answer::Json(fitting())),
+    };
+    Ok(cut(say(answer, &asked.schema)?, asked.limit))
 }
 
-fn read_request<'a>(world: &World, body: &'a Value) -> Result<Asked<'a>, ApiError> {
+fn read_response_request<'a>(world: &World, body: &'a Value) -> Result<Asked<'a>, ApiError> {
+    let model = read_model(world, body)?;
+    let mut texts: Vec<&str> = body["instructions"].as_str().into_iter().collect();
+    match &body["input"] {
+        Value::String(text) => texts.push(text),
+        messages => texts.extend(read_messages(messages)?),
+    }
+    let format = &body["text"]["format"];
+    let (schema_name, schema) = read_schema(format, format)?;
+    let limit = read_limit(&body["max_output_tokens"])?;
+    Ok(Asked {
+        model,
+        beginning: texts[0],
+        prompt: texts.join("\n"),
+        schema_name,
+        schema,
+        limit,
+    })
+}
+
+fn read_limit(limit: &Value) -> Result<Option<usize>, ApiError> {
+    match limit.as_u64() {
+        Some(0) => Err(ApiError::invalid("the limit of tokens must be at least 1")),
+        limit => Ok(limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX))),
+    }
+}
+
+/// A chat model that is served; both APIs serve all of them.
+fn read_model<'a>(world: &World, body: &'a Value) -> Result<&'a str, ApiError> {
     let model = body["model"]
         .as_str()
         .ok_or_else(|| ApiError::invalid("model is missing"))?;
@@ -53,21 +105,27 @@ fn read_request<'a>(world: &World, body: &'a Value) -> Result<Asked<'a>, ApiErro
         .registry
         .find_entry(model)
         .ok_or_else(ApiError::unknown_model)?;
-    if entry.api != Api::ChatCompletions {
+    if !matches!(entry.api, Api::ChatCompletions | Api::Responses) {
         return Err(ApiError::unknown_model());
     }
     if body["stream"] == Value::Bool(true) {
         return Err(ApiError::invalid("this server does not stream"));
     }
+    Ok(model)
+}
+
+fn read_request<'a>(world: &World, body: &'a Value) -> Result<Asked<'a>, ApiError> {
+    let model = read_model(world, body)?;
     let texts = read_messages(&body["messages"])?;
-    let (schema_name, schema) = read_schema(&body["response_format"])?;
-    let limit = ["max_completion_tokens", "max_tokens"]
-        .into_iter()
-        .find_map(|field| body[field].as_u64())
-        .map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
-    if limit == Some(0) {
-        return Err(ApiError::invalid("the limit of tokens must be at least 1"));
-    }
+    let format = &body["response_format"];
+    let (schema_name, schema) = read_schema(format, &format["json_schema"])?;
+    let limits = ["max_completion_tokens", "max_tokens"].map(|field| &body[field]);
+    let limit = read_limit(
+        limits
+            .into_iter()
+            .find(|limit| !limit.is_null())
+            .unwrap_or(&Value::Null),
+    )?;
     let prompt = texts.join("\n");
     Ok(Asked {
         model,
@@ -101,8 +159,7 @@ fn read_messages(messages: &Value) -> Result<Vec<&str>, ApiError> {
         .collect()
 }
 
-fn read_schema(format: &Value) -> Result<(&str, StrictSchema), ApiError> {
-    let wanted = &format["json_schema"];
+fn read_schema<'a>(format: &Value, wanted: &'a Value) -> Result<(&'a str, StrictSchema), ApiError> {
     if format["type"] != "json_schema" || wanted["strict"] != true {
         return Err(ApiError::invalid("this server answers strict JSON schemas only"));
     }
@@ -180,6 +237,51 @@ fn envelope(world: &World, asked: &Asked<'_>, said: &Said) -> Value {
         completion["usage"] = usage;
     }
     completion
+}
+
+/// The envelope of the other API.
+fn response_envelope(world: &World, asked: &Asked<'_>, said: &Said) -> Value {
+    let id = invent::hex(&asked.prompt, 12);
+    let cut = match said.finish_reason {
+        "length" => Some("max_output_tokens"),
+        "content_filter" => Some("content_filter"),
+        _ => None,
+    };
+    let status = if cut.is_some() { "incomplete" } else { "completed" };
+    let content = match (&said.refusal, &said.content) {
+        (Some(refusal), _) => vec![json!({ "type": "refusal", "refusal": refusal })],
+        (None, Some(text)) => {
+            vec![json!({ "type": "output_text", "text": text, "annotations": [], "logprobs": [] })]
+        }
+        (None, None) => Vec::new(),
+    };
+    let mut response = json!({
+        "id": format!("resp_{id}"),
+        "object": "response",
+        "created_at": world.options.unix_time,
+        "status": status,
+        "error": null,
+        "incomplete_details": cut.map(|reason| json!({ "reason": reason })),
+        "instructions": null, "max_output_tokens": asked.limit, "metadata": {},
+        "model": asked.model,
+        "output": [{
+            "type": "message", "id": format!("msg_{id}"), "status": status, "role": "assistant",
+            "content": content,
+        }],
+        "parallel_tool_calls": true, "temperature": 1.0, "tool_choice": "auto", "tools": [], "top_p": 1.0,
+        "store": false,
+    });
+    if said.with_usage {
+        let counted = usage(world, asked, said);
+        response["usage"] = json!({
+            "input_tokens": counted["prompt_tokens"],
+            "input_tokens_details": { "cached_tokens": counted["prompt_tokens_details"]["cached_tokens"] },
+            "output_tokens": counted["completion_tokens"],
+            "output_tokens_details": { "reasoning_tokens": 0 },
+            "total_tokens": counted["total_tokens"],
+        });
+    }
+    response
 }
 
 fn usage(world: &World, asked: &Asked<'_>, said: &Said) -> Value {

@@ -1,13 +1,15 @@
-//! A local server that speaks `chat/completions` and `embeddings` like OpenAI, for tests and for development
-//! without a key. Same request, same answer. It checks what it is asked, and what it is told to answer, against
-//! the strict schema of the request.
+//! A local server that speaks `chat/completions`, `responses`, `embeddings` and `models` like OpenAI, for tests and
+//! for development without a key. Same request, same answer. It checks what it is asked, and what it is told to
+//! answer, against the strict schema of the request, and it fails on demand ([`Demand`]).
 //!
 //! Its vectors come from a hash of the text: equal texts have equal vectors and nothing else about them means
 //! anything. They must never serve a search.
 
 mod chat;
+mod demand;
 mod embeddings;
 mod invent;
+mod models;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
@@ -17,10 +19,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
@@ -28,6 +30,8 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::registry::ModelRegistry;
+
+pub use demand::Demand;
 
 const LARGEST_BODY_BYTES: usize = 8 * 1024 * 1024;
 
@@ -172,6 +176,14 @@ impl FakeOpenAi {
         })
     }
 
+    /// Serves until it is dropped, or until the server ends by itself.
+    ///
+    /// # Errors
+    /// When the server fails.
+    pub async fn serve(mut self) -> io::Result<()> {
+        (&mut self.server).await.map_err(io::Error::other)?
+    }
+
     /// The base URL for a client, with `/v1`.
     pub fn base_url(&self) -> String {
         format!("http://{}/v1", self.address)
@@ -234,15 +246,35 @@ impl World {
 fn router(world: Arc<World>) -> Router {
     Router::new()
         .route("/v1/chat/completions", post(serve))
+        .route("/v1/responses", post(serve))
         .route("/v1/embeddings", post(serve))
+        .route("/v1/models", get(list_models))
+        .route("/v1/models/{id}", get(show_model))
         .fallback(async || ApiError::new(404, "unknown_url", "no such endpoint").into_response())
         .layer(DefaultBodyLimit::max(LARGEST_BODY_BYTES))
         .with_state(world)
 }
 
+async fn list_models(State(world): State<Arc<World>>, headers: HeaderMap) -> Response {
+    allowed(&world, &headers).map_or_else(IntoResponse::into_response, |()| {
+        Json(models::list(&world)).into_response()
+    })
+}
+
+async fn show_model(State(world): State<Arc<World>>, Path(id): Path<String>, headers: HeaderMap) -> Response {
+    allowed(&world, &headers)
+        .and_then(|()| models::show(&world, &id))
+        .map_or_else(IntoResponse::into_response, |model| Json(model).into_response())
+}
+
 async fn serve(State(world): State<Arc<World>>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
-    let body: Option<Value> = serde_json::from_slice(&body).ok();
+    let mut body: Option<Value> = serde_json::from_slice(&body).ok();
     let (number, fault) = record(&world, uri.path(), body.as_ref());
+    let demanded = match Demand::read(&headers, body.as_mut()) {
+        Ok(demanded) => demanded,
+        Err(error) => return error.into_response(),
+    };
+    let fault = fault.or_else(|| demanded.and_then(Demand::fault));
     let mut response = match fault {
         Some(fault) => {
             tokio::time::sleep(fault.delay).await;
@@ -251,7 +283,7 @@ async fn serve(State(world): State<Arc<World>>, uri: Uri, headers: HeaderMap, bo
         None => None,
     }
     .unwrap_or_else(|| {
-        reply(&world, uri.path(), &headers, body)
+        reply(&world, uri.path(), &headers, body, demanded)
             .map_or_else(IntoResponse::into_response, |value| Json(value).into_response())
     });
     response.headers_mut().insert("x-request-id", request_id(number));
@@ -289,7 +321,7 @@ fn fault_response(fault: &Fault) -> Option<Response> {
     Some(response)
 }
 
-fn reply(world: &World, path: &str, headers: &HeaderMap, body: Option<Value>) -> Result<Value, ApiError> {
+fn allowed(world: &World, headers: &HeaderMap) -> Result<(), ApiError> {
     if let Some(key) = &world.options.api_key {
         let sent = headers
             .get(header::AUTHORIZATION)
@@ -298,11 +330,24 @@ fn reply(world: &World, path: &str, headers: &HeaderMap, body: Option<Value>) ->
             return Err(ApiError::new(401, "invalid_api_key", "wrong key"));
         }
     }
+    Ok(())
+}
+
+fn reply(
+    world: &World,
+    path: &str,
+    headers: &HeaderMap,
+    body: Option<Value>,
+    demanded: Option<Demand>,
+) -> Result<Value, ApiError> {
+    allowed(world, headers)?;
     let body = body.ok_or_else(|| ApiError::invalid("the body is not JSON"))?;
     if path.ends_with("/embeddings") {
         embeddings::reply(world, &body)
+    } else if path.ends_with("/responses") {
+        chat::reply_response(world, &body, demanded)
     } else {
-        chat::reply(world, &body)
+        chat::reply(world, &body, demanded)
     }
 }
 

@@ -26,6 +26,39 @@ pub(super) struct Message {
     pub(super) refusal: Option<String>,
 }
 
+/// The reply of `POST /responses`.
+#[derive(Deserialize)]
+pub(super) struct ModelResponse {
+    pub(super) model: Option<String>,
+    pub(super) status: Option<String>,
+    pub(super) incomplete_details: Option<Incomplete>,
+    #[serde(default)]
+    pub(super) output: Vec<OutputItem>,
+    pub(super) usage: Option<Value>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Incomplete {
+    pub(super) reason: Option<String>,
+}
+
+/// A message, or something that is none (such as the model's reasoning), which has no content of these types.
+#[derive(Deserialize)]
+pub(super) struct OutputItem {
+    #[serde(rename = "type")]
+    pub(super) kind: String,
+    #[serde(default)]
+    pub(super) content: Option<Vec<OutputPart>>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct OutputPart {
+    #[serde(rename = "type")]
+    pub(super) kind: String,
+    pub(super) text: Option<String>,
+    pub(super) refusal: Option<String>,
+}
+
 #[derive(Deserialize)]
 pub(super) struct EmbeddingList {
     pub(super) data: Vec<Embedding>,
@@ -48,10 +81,13 @@ pub(super) enum Numbers {
 
 #[derive(Deserialize)]
 struct WireUsage {
+    #[serde(alias = "input_tokens")]
     prompt_tokens: u64,
-    #[serde(default)]
+    #[serde(default, alias = "output_tokens")]
     completion_tokens: u64,
+    #[serde(alias = "input_tokens_details")]
     prompt_tokens_details: Option<PromptDetails>,
+    #[serde(alias = "output_tokens_details")]
     completion_tokens_details: Option<CompletionDetails>,
 }
 

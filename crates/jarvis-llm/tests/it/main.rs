@@ -9,6 +9,7 @@ mod chat;
 mod embeddings;
 mod fake;
 mod official_sdk;
+mod responses;
 mod retry;
 
 use std::sync::Arc;
