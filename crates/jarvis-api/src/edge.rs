@@ -1,5 +1,6 @@
 //! What every request passes on its way in and out: an id, a language, one log line, problems, headers.
 
+use crate::endpoints::embeddings;
 use crate::problem::{self, Problem};
 use axum::body::{Body, HttpBody as _};
 use axum::extract::{MatchedPath, Request, State};
@@ -73,6 +74,7 @@ pub(crate) async fn edge(State(clock): State<SharedClock>, mut request: Request,
     let id =
         request_id(request.headers()).unwrap_or_else(|| jarvis_core::ids::uuid_v7(clock.now()).to_string());
     let language = language_of(request.headers());
+    let as_openai = request.uri().path() == embeddings::PATH;
     let mut line = Line::of(&request, id.clone());
     request.extensions_mut().insert(line.notes.clone());
     request.extensions_mut().insert(MessageLanguage(language));
@@ -81,7 +83,11 @@ pub(crate) async fn edge(State(clock): State<SharedClock>, mut request: Request,
     let mut response = bill.charge(next.run(request)).await;
     let problem = problem_of(&response);
     if let Some(problem) = &problem {
-        response = render(problem, language, &id, response);
+        response = if as_openai {
+            render_as_openai(problem, language, response)
+        } else {
+            render(problem, language, &id, response)
+        };
     }
     for (name, value) in SECURITY_HEADERS {
         response.headers_mut().entry(name).or_insert(value);
@@ -251,6 +257,23 @@ fn render(problem: &Problem, language: Language, id: &str, bare: Response) -> Re
             .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     Response::from_parts(parts, Body::from(body))
+}
+
+/// As programs expect it that were written for OpenAI.
+fn render_as_openai(problem: &Problem, language: Language, bare: Response) -> Response {
+    let told = problem.body(language, "");
+    let body = embeddings::error_body(problem, &told.title, told.detail.as_deref());
+    let (mut parts, _) = bare.into_parts();
+    parts.status = problem.status();
+    parts.headers.remove(header::CONTENT_LENGTH);
+    let json = HeaderValue::from_static("application/json");
+    parts.headers.insert(header::CONTENT_TYPE, json);
+    if let Some(seconds) = problem.seconds_to_wait() {
+        parts
+            .headers
+            .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    Response::from_parts(parts, Body::from(body.to_string()))
 }
 
 /// The caller's own id of the request, when it is short and harmless in a log.

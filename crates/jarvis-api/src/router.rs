@@ -2,6 +2,7 @@
 
 use crate::edge;
 use crate::endpoints::auth::{jwks, sign_in};
+use crate::endpoints::embeddings;
 use crate::endpoints::facts::{change, forget, of_member, proposals, review};
 use crate::endpoints::kiosks::{heartbeat, pair, token};
 use crate::endpoints::me;
@@ -18,7 +19,7 @@ use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Extension, Router, middleware};
 use jarvis_core::ErrorCode;
 use jarvis_core::clock::SharedClock;
@@ -143,6 +144,8 @@ pub fn router(state: ApiState) -> Router {
     routes
         // Until there are pages for people, the front door leads to the documentation.
         .route("/", get(|| async { Redirect::temporary("/api/docs") }))
+        // A protocol of somebody else, described by them.
+        .route(embeddings::PATH, post(embeddings::embed))
         .layer(Extension(Document(text.into())))
         .layer(Extension(Arc::new(Pages::of(&document))))
         .layer(CatchPanicLayer::custom(panicked))

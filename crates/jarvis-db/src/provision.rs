@@ -26,6 +26,18 @@ pub async fn insert_gym(conn: &mut PgConnection, gym: &Gym) -> Result<(), DbErro
     Ok(())
 }
 
+/// Lets models of a provider read a gym's conversations, or not. False when there is no such gym.
+pub async fn allow_external_models(conn: &mut PgConnection, gym: GymId, may: bool) -> Result<bool, DbError> {
+    let done = sqlx::query!(
+        "update public.gyms set external_models = $2 where id = $1",
+        gym.as_uuid(),
+        may,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// The gym with this slug or id.
 pub async fn find_gym(conn: &mut PgConnection, slug_or_id: &str) -> Result<Option<GymId>, DbError> {
     let id = sqlx::query_scalar!(

@@ -12,17 +12,21 @@ pub mod jobs;
 mod measure;
 pub mod orphans;
 pub mod process;
+mod reader;
 pub mod recall;
 pub mod sentiment;
 pub mod sessions;
 mod spending;
 pub mod summary;
+pub mod vectors;
 
 pub use embedder::{Embedded, Embedder, Provider, Spent, standing};
 pub use error::MemoryError;
+pub use reader::{Reader, degraded};
 
 use jarvis_core::clock::SharedClock;
 use jarvis_db::Db;
+use std::sync::Arc;
 
 /// Everything the use-cases of memory need. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -33,4 +37,6 @@ pub struct Memory {
     pub clock: SharedClock,
     /// What turns text into vectors.
     pub embedder: Embedder,
+    /// The model that reads the conversations of gyms that allow it; the rules read all others.
+    pub reader: Option<Arc<Reader>>,
 }

@@ -7,7 +7,7 @@ use crate::facts::FORGOTTEN_MASK;
 use crate::heads::{Judge, WITH_HEADS};
 use crate::jobs::ProcessSession;
 use crate::measure::{self, Facts};
-use crate::{Embedded, Memory, MemoryError, category, sentiment, spending, summary};
+use crate::{Embedded, Memory, MemoryError, category, reader, sentiment, spending, summary};
 use chrono::{DateTime, Utc};
 use jarvis_core::embedding::UNKNOWN_MODEL;
 use jarvis_core::{
@@ -123,6 +123,8 @@ struct Material {
     consents: ConsentSet,
     /// What the gym's summaries are embedded with.
     embedding_model: String,
+    /// Whether the gym lets models of a provider read its conversations.
+    external_models: bool,
     /// How many turns are stored with their words.
     stored_turns: i64,
     /// What may be worked with.
@@ -144,6 +146,7 @@ async fn read_material(
         .ok_or(DbError::NotFound)?;
     let consents = consent::in_force(tx, gym, member.id).await?;
     let embedding_model = gym_row::embedding_model(tx, gym).await?;
+    let external_models = gym_row::allows_external_models(tx, gym).await?;
     let mut turns: Vec<Turn> = event::list_transcript(tx, gym, id)
         .await?
         .into_iter()
@@ -162,6 +165,7 @@ async fn read_material(
         member,
         consents,
         embedding_model,
+        external_models,
         stored_turns,
         turns,
         notes,
@@ -243,6 +247,10 @@ struct Digest {
     /// What read the conversation.
     extractor: &'static str,
     embedding: Option<Embedded>,
+    /// The model that read the conversation; the rules did without one.
+    read_by: Option<String>,
+    /// Why the rules read it although a model should have.
+    degraded: Option<&'static str>,
 }
 
 enum Plan {
@@ -266,14 +274,51 @@ async fn read_out(memory: &Memory, mut material: Material) -> Result<(Material, 
         .await
         .map_err(|_| MemoryError::Bug("reading a conversation panicked"))?;
     if let Plan::Remember(digest) = &mut plan {
+        if material.external_models {
+            read_by_model(memory, &material, digest).await?;
+        }
         let model = &material.embedding_model;
         digest.embedding = memory.embedder.passage(model, &digest.summary.text).await?;
         if let Some(spent) = digest.embedding.as_ref().and_then(|e| e.spent.as_ref()) {
             let session = &material.session;
-            spending::record(memory, session.gym_id, Some(&session.session_id), spent).await?;
+            spending::record(
+                memory,
+                session.gym_id,
+                Some(&session.session_id),
+                spent,
+                "embedding",
+            )
+            .await?;
         }
     }
     Ok((material, plan))
+}
+
+/// Replaces what the rules read by what a model reads, or notes why not.
+async fn read_by_model(memory: &Memory, material: &Material, digest: &mut Digest) -> Result<(), MemoryError> {
+    let conversation = reader::Conversation {
+        gym: material.session.gym_id,
+        session: &material.session.session_id,
+        turns: &material.turns,
+        language: material.session.language,
+        day: material.session_date(),
+        health: material.consents.allows(Purpose::HealthMemory),
+    };
+    match reader::read(memory, &conversation).await? {
+        Ok(reading) => {
+            digest.drafts = reading.drafts;
+            digest.rejected = reading.rejected;
+            digest.summary = reading.summary;
+            digest.sentiment = reading.sentiment;
+            digest.sentiment_score = reading.sentiment_score;
+            digest.read_by = memory.reader.as_ref().map(|reader| reader.model.clone());
+        }
+        Err(reason) => {
+            tracing::warn!(reason, "no model read a conversation: the rules did");
+            digest.degraded = Some(reason);
+        }
+    }
+    Ok(())
 }
 
 /// Without `health_memory`, what was stored while the member still agreed to it is not worked with.
@@ -320,6 +365,8 @@ fn digest(material: &Material, judge: Option<&Judge>) -> Digest {
         sentiment_score,
         extractor: judge.map_or(extract::EXTRACTOR, |_| WITH_HEADS),
         embedding: None,
+        read_by: None,
+        degraded: None,
     }
 }
 
@@ -363,16 +410,19 @@ async fn store(
     }
     let mut notes: Vec<String> = material.notes.iter().map(|&n| n.to_owned()).collect();
     let mut facts = Facts::default();
-    let extractor = match &plan {
-        Plan::Nothing(_) => extract::EXTRACTOR,
-        Plan::Remember(digest) => digest.extractor,
-    };
+    let mut extractor = extract::EXTRACTOR.to_owned();
+    let mut degraded_reason = None;
     let (state, reason, rejected) = match plan {
         Plan::Nothing(reason) => {
             jarvis_db::queries::summary::erase_ours(&mut tx, gym, id).await?;
             (SessionState::Empty, Some(reason), 0)
         }
         Plan::Remember(digest) => {
+            digest.extractor.clone_into(&mut extractor);
+            if let Some(model) = &digest.read_by {
+                extractor.clone_from(model);
+            }
+            degraded_reason = digest.degraded;
             (facts.read, facts.without_evidence) = (digest.drafts.len(), digest.rejected);
             let rejected = write_digest(&mut tx, material, *digest, &mut notes, now).await?;
             (SessionState::Processed, None, rejected)
@@ -386,7 +436,8 @@ async fn store(
         reason,
         notes: &notes,
         facts_rejected: rejected,
-        extractor,
+        extractor: &extractor,
+        degraded_reason,
         at: now,
     };
     session::finish(&mut tx, gym, id, &outcome).await?;

@@ -131,7 +131,7 @@ async fn embedded(
         Ok(None) => return Ok(None),
         Ok(Some(embedded)) => {
             if let Some(spent) = &embedded.spent
-                && let Err(error) = spending::record(memory, gym, None, spent).await
+                && let Err(error) = spending::record(memory, gym, None, spent, "embedding").await
             {
                 // The answer is there: who asks shall not wait or fail for the bookkeeping.
                 tracing::error!(error = error.chain(), "what a question cost is not in the ledger");

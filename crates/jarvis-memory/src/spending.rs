@@ -10,6 +10,7 @@ pub(crate) async fn record(
     gym: GymId,
     session: Option<&SessionId>,
     spent: &Spent,
+    what_for: &'static str,
 ) -> Result<(), MemoryError> {
     let tokens = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     let input_tokens = tokens(spent.usage.input_tokens);
@@ -27,7 +28,7 @@ pub(crate) async fn record(
     let micro_usd = usage::insert(&mut tx, gym, &row).await?;
     tx.commit().await?;
     if let Some(price) = micro_usd.and_then(|price| u64::try_from(price).ok()) {
-        jarvis_observe::provider::note_price("embedding", price);
+        jarvis_observe::provider::note_price(what_for, price);
     }
     Ok(())
 }

@@ -10,4 +10,4 @@ pub use stoppable::StoppableServer;
 
 /// For tests from outside, which reach into the house through this crate alone.
 pub use jarvis_db::{embedded, lint};
-pub use jarvis_llm::fake::{FakeOpenAi, FakeOptions, Fault};
+pub use jarvis_llm::fake::{Answer, FakeOpenAi, FakeOptions, Fault};

@@ -48,7 +48,7 @@ pub enum Command {
     Backup(commands::backup::Arguments),
     /// Bring a database back from a backup
     Restore(commands::restore::Arguments),
-    /// Create and list gyms
+    /// Create and list gyms, and let models read their conversations
     #[command(subcommand)]
     Gym(commands::gym::Command),
     /// List and show sessions, and process one again
@@ -77,6 +77,8 @@ pub enum Command {
     /// Measure what is extracted, summarised and recalled on labelled sets; exit code 3 below a bar
     #[command(subcommand)]
     Eval(commands::eval::Command),
+    /// Serve made-up answers in the protocol of a provider of models, for tests and development without a key
+    FakeOpenai(commands::fake_openai::Arguments),
     /// Check on live data that nothing was lost, stuck or left open; exit code 3 on a finding
     Doctor(commands::doctor::Arguments),
 }
@@ -104,7 +106,7 @@ impl Command {
         match self {
             Self::Migration(_) | Self::Db(_) | Self::Doctor(_) | Self::Backup(_) | Self::Restore(_) => true,
             Self::Member(c) => c.needs_owner(),
-            Self::Gym(c) => matches!(c, gym::Command::Add { .. }),
+            Self::Gym(c) => matches!(c, gym::Command::Add { .. } | gym::Command::ExternalModels { .. }),
             Self::User(c) => matches!(c, user::Command::Add { .. }),
             _ => false,
         }
@@ -133,6 +135,7 @@ async fn run_command(global: &Global, command: Command, out: Output) -> anyhow::
         Command::Backup(a) => commands::backup::run(global, out, a).await,
         Command::Restore(a) => commands::restore::run(global, out, a).await,
         Command::Gym(c) => commands::gym::run(global, out, c).await,
+        Command::FakeOpenai(a) => commands::fake_openai::run(out, a).await,
         Command::Session(c) => commands::session::run(global, out, c).await,
         Command::Member(c) => commands::member::run(global, out, c).await,
         Command::Fact(c) => commands::fact::run(global, out, c).await,

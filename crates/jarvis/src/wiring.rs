@@ -1,6 +1,6 @@
 //! Puts the crates together: database, clock, embedder, worker.
 
-use crate::embeddings::ProviderSettings;
+use crate::embeddings::{ProviderSettings, reader_from_environment};
 use anyhow::Context as _;
 use chrono::TimeDelta;
 use jarvis_api::Readiness;
@@ -31,6 +31,7 @@ pub async fn memory(db: Db) -> anyhow::Result<Memory> {
         db,
         clock: clock(),
         embedder: embedder().await?,
+        reader: reader_from_environment()?.map(Arc::new),
     })
 }
 
@@ -41,6 +42,7 @@ pub fn memory_without_model(db: Db) -> Memory {
         db,
         clock: clock(),
         embedder,
+        reader: None,
     }
 }
 

@@ -5,6 +5,7 @@
 )]
 
 mod documents;
+mod embeddings;
 mod events;
 mod facts;
 mod input;

@@ -37,6 +37,10 @@ pub struct World {
 
 impl World {
     pub async fn new() -> Self {
+        Self::with(Embedder::Unavailable("tests run without weights".to_owned())).await
+    }
+
+    pub async fn with(embedder: Embedder) -> Self {
         // Shown for tests that fail. A subscriber that is there already stays.
         drop(tracing_subscriber::fmt().with_test_writer().try_init());
         let db = TestDb::new().await;
@@ -51,7 +55,8 @@ impl World {
         let memory = Memory {
             db: db.db().await,
             clock: clock.clone(),
-            embedder: Embedder::Unavailable("tests run without weights".to_owned()),
+            embedder,
+            reader: None,
         };
         let tokens = Tokens::from_pem(&Tokens::generate_pem().unwrap(), clock.clone()).unwrap();
         let readiness = Readiness::new();

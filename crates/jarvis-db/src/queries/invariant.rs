@@ -29,6 +29,30 @@ pub async fn processed_without_memory(conn: &mut PgConnection) -> Result<Vec<Bro
     .await?)
 }
 
+/// Sessions processed since `since` that the rules read although the gym lets a model, with the reason.
+pub async fn read_by_rules_instead(
+    conn: &mut PgConnection,
+    since: DateTime<Utc>,
+) -> Result<Vec<(String, i64)>, DbError> {
+    let rows = sqlx::query!(
+        r#"select degraded_reason as "reason!", count(*) as "sessions!" from public.conversation_sessions
+            where degraded_reason is not null and processed_at >= $1 group by degraded_reason order by 2 desc, 1"#,
+        since,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.reason, row.sessions)).collect())
+}
+
+/// The gyms whose conversations models of a provider may read, by slug or id.
+pub async fn gyms_with_external_models(conn: &mut PgConnection) -> Result<Vec<String>, DbError> {
+    Ok(sqlx::query_scalar!(
+        r#"select coalesce(slug, id::text) as "gym!" from public.gyms where external_models order by 1"#
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
 /// Sessions that ended `empty` although a user turn with text is stored and `memory` is agreed to.
 pub async fn empty_with_user_turns(conn: &mut PgConnection) -> Result<Vec<BrokenSession>, DbError> {
     Ok(sqlx::query_as!(

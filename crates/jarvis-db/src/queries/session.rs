@@ -46,6 +46,8 @@ pub struct Session {
     pub facts_rejected: i32,
     /// What extracted the facts, such as `rules-fr-en-1` or `rules-fr-en-1+heads-1`.
     pub extractor: Option<String>,
+    /// Why the rules read it although the gym lets a model: a stable code.
+    pub degraded_reason: Option<String>,
 }
 
 struct Row {
@@ -68,6 +70,7 @@ struct Row {
     withheld_health_spans: i32,
     facts_rejected: i32,
     extractor: Option<String>,
+    degraded_reason: Option<String>,
 }
 
 impl TryFrom<Row> for Session {
@@ -95,6 +98,7 @@ impl TryFrom<Row> for Session {
             withheld_health_spans: r.withheld_health_spans,
             facts_rejected: r.facts_rejected,
             extractor: r.extractor,
+            degraded_reason: r.degraded_reason,
         })
     }
 }
@@ -144,7 +148,8 @@ pub async fn find(tx: &mut ScopedTx, session: &SessionId) -> Result<Option<Sessi
         Row,
         r#"select session_id, gym_id, kiosk_id, member_id, channel, language as "language!", state, state_reason,
                   end_reason, started_at, last_event_at, ended_at, processed_at, attempts, last_error, notes,
-                  withheld_health_spans as "withheld_health_spans!", facts_rejected as "facts_rejected!", extractor
+                  withheld_health_spans as "withheld_health_spans!", facts_rejected as "facts_rejected!", extractor,
+                  degraded_reason
              from public.conversation_sessions where session_id = $1"#,
         session.as_str(),
     )
@@ -164,7 +169,8 @@ pub async fn find_for_update(
         Row,
         r#"select session_id, gym_id, kiosk_id, member_id, channel, language as "language!", state, state_reason,
                   end_reason, started_at, last_event_at, ended_at, processed_at, attempts, last_error, notes,
-                  withheld_health_spans as "withheld_health_spans!", facts_rejected as "facts_rejected!", extractor
+                  withheld_health_spans as "withheld_health_spans!", facts_rejected as "facts_rejected!", extractor,
+                  degraded_reason
              from public.conversation_sessions where gym_id = $1 and session_id = $2 for update"#,
         gym.as_uuid(),
         session.as_str(),
@@ -192,7 +198,8 @@ pub async fn list(tx: &mut ScopedTx, gym: GymId, filter: SessionFilter) -> Resul
         Row,
         r#"select session_id, gym_id, kiosk_id, member_id, channel, language as "language!", state, state_reason,
                   end_reason, started_at, last_event_at, ended_at, processed_at, attempts, last_error, notes,
-                  withheld_health_spans as "withheld_health_spans!", facts_rejected as "facts_rejected!", extractor
+                  withheld_health_spans as "withheld_health_spans!", facts_rejected as "facts_rejected!", extractor,
+                  degraded_reason
              from public.conversation_sessions
             where gym_id = $1 and ($2::text is null or state = $2) and ($3::uuid is null or member_id = $3)
             order by started_at desc, session_id desc limit $4"#,
@@ -348,6 +355,8 @@ pub struct Outcome<'a> {
     pub facts_rejected: i32,
     /// What extracted the facts.
     pub extractor: &'a str,
+    /// Why the rules did although a model should have.
+    pub degraded_reason: Option<&'a str>,
     /// When.
     pub at: DateTime<Utc>,
 }
@@ -362,7 +371,7 @@ pub async fn finish(
     sqlx::query!(
         "update public.conversation_sessions
             set state = $3, state_reason = $4, notes = $5, facts_rejected = $6, extractor = $7, processed_at = $8,
-                last_error = null
+                degraded_reason = $9, last_error = null
           where gym_id = $1 and session_id = $2",
         gym.as_uuid(),
         session.as_str(),
@@ -372,6 +381,7 @@ pub async fn finish(
         outcome.facts_rejected,
         outcome.extractor,
         outcome.at,
+        outcome.degraded_reason,
     )
     .execute(&mut **tx)
     .await?;

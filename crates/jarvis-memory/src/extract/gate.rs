@@ -58,13 +58,16 @@ fn is_key(key: &str) -> bool {
         .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
 }
 
+/// Whether a text is free of links, of markup and of orders to a model.
+pub(crate) fn is_plain_text(text: &str) -> bool {
+    let folded = fold(text);
+    !FOREIGN.iter().any(|mark| folded.contains(mark))
+}
+
 /// Whether a value holds data alone: no long text, link, markup or order to a model.
 pub(crate) fn is_plain(value: &Value) -> bool {
     match value {
-        Value::String(text) => {
-            let folded = fold(text);
-            text.chars().count() <= LONGEST_TEXT && !FOREIGN.iter().any(|mark| folded.contains(mark))
-        }
+        Value::String(text) => text.chars().count() <= LONGEST_TEXT && is_plain_text(text),
         Value::Array(items) => items.iter().all(is_plain),
         Value::Object(fields) => fields.values().all(is_plain),
         Value::Null | Value::Bool(_) | Value::Number(_) => true,

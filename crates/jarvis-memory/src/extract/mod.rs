@@ -26,8 +26,8 @@ mod reading;
 mod recovery;
 pub(crate) mod token;
 
-pub(crate) use gate::is_plain;
 pub use gate::passes_evidence_gate;
+pub(crate) use gate::{is_plain, is_plain_text};
 pub use mask::{HEALTH_MASK, Masked, mask_health};
 pub use merge::{ends, retires};
 

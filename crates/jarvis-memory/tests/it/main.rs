@@ -4,6 +4,7 @@
 mod conversations;
 mod facts;
 mod late_and_lost;
+mod reading;
 mod recalling;
 mod spending;
 mod stage;

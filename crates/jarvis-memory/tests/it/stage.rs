@@ -52,6 +52,7 @@ impl Stage {
             db: test.db().await,
             clock: clock.clone(),
             embedder,
+            reader: None,
         };
         Self { test, memory, clock }
     }

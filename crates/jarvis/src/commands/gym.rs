@@ -3,7 +3,7 @@
 use crate::arguments;
 use crate::connection;
 use crate::embeddings::ProviderSettings;
-use crate::failure::{Done, or_taken};
+use crate::failure::{Done, WrongUse, or_taken};
 use crate::global::Global;
 use crate::output::{Output, table};
 use chrono_tz::Tz;
@@ -31,6 +31,24 @@ pub enum Command {
     },
     /// List gyms
     List,
+    /// Let models of a provider read a gym's conversations, or no longer
+    ExternalModels {
+        /// Whether they may
+        #[arg(value_enum)]
+        answer: Answer,
+        /// The gym, by slug or id
+        #[arg(long)]
+        gym: String,
+    },
+}
+
+/// What a gym says.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub enum Answer {
+    /// They may: what members say goes to the provider
+    Allow,
+    /// They may not: rules on this machine read it
+    Refuse,
 }
 
 /// Runs the command.
@@ -50,6 +68,7 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
                 timezone: timezone.name().to_owned(),
                 locale: locale.as_str().to_owned(),
                 embedding_model: model_of_choice()?,
+                external_models: false,
             };
             provision::insert_gym(&mut connection::admin(&urls).await?, &gym)
                 .await
@@ -60,6 +79,22 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
                 })?;
             out.data(&gym, |g| format!("{}  {}", g.id, g.slug))?;
         }
+        Command::ExternalModels { answer, gym } => {
+            let allowed = matches!(answer, Answer::Allow);
+            let mut admin = connection::admin(&urls).await?;
+            let id = provision::find_gym(&mut admin, &gym).await?;
+            let id = id.ok_or_else(|| WrongUse(format!("there is no gym `{gym}`; see `jarvis gym list`")))?;
+            provision::allow_external_models(&mut admin, id, allowed).await?;
+            out.data(
+                &serde_json::json!({"gym": id, "external_models": allowed}),
+                |_| match answer {
+                    Answer::Allow => {
+                        format!("{gym}: models of a provider read its conversations from now on")
+                    }
+                    Answer::Refuse => format!("{gym}: its conversations stay with the rules of this machine"),
+                },
+            )?;
+        }
         Command::List => {
             let db = connection::db(&urls).await?;
             let gyms = gym::list(&mut db.begin(&Scope::System).await?).await?;
@@ -69,10 +104,11 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
                         g.slug.clone(),
                         g.name.clone(),
                         g.timezone.clone(),
+                        if g.external_models { "allowed" } else { "-" }.to_owned(),
                         g.id.to_string(),
                     ]
                 });
-                table(["slug", "name", "time zone", "id"], rows)
+                table(["slug", "name", "time zone", "external models", "id"], rows)
             })?;
         }
     }

@@ -7,6 +7,7 @@ pub mod demo;
 pub mod doctor;
 pub mod eval;
 pub mod fact;
+pub mod fake_openai;
 pub mod gym;
 pub mod kiosk;
 pub mod member;

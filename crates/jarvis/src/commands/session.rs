@@ -128,6 +128,11 @@ fn describe(detail: &SessionDetail) -> String {
     if let Some(extractor) = &s.extractor {
         lines.push(format!("extractor {extractor}"));
     }
+    if let Some(reason) = &s.degraded_reason {
+        lines.push(format!(
+            "degraded  {reason}: the rules read it instead of a model"
+        ));
+    }
     if let Some(summary) = &detail.summary {
         lines.push(format!("\n{}", summary.summary_text));
     }

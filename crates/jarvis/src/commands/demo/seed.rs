@@ -59,6 +59,7 @@ fn new_gym(demo: &DemoGym) -> Gym {
         timezone: demo.timezone.clone(),
         locale: demo.locale.clone(),
         embedding_model: jarvis_embed::LocalModel::DEFAULT.name().to_owned(),
+        external_models: false,
     }
 }
 

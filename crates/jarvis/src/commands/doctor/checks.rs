@@ -3,6 +3,7 @@
 use super::Finding;
 use crate::commands::db::serving_login;
 use crate::connection::Urls;
+use crate::embeddings;
 use crate::wiring;
 use chrono::{DateTime, TimeDelta, Utc};
 use jarvis_core::{Clock as _, SystemClock};
@@ -17,6 +18,9 @@ use std::path::Path;
 
 /// A closed session should be memory within this time, and a due job should be begun.
 const PATIENCE: TimeDelta = TimeDelta::minutes(15);
+
+/// What happened within this time is worth telling.
+const RECENT: TimeDelta = TimeDelta::days(7);
 
 /// A job whose lease ran out should be taken over within this time.
 const HANDOVER: TimeDelta = TimeDelta::minutes(5);
@@ -76,6 +80,34 @@ pub async fn sessions(conn: &mut PgConnection) -> anyhow::Result<Vec<Finding>> {
             "session_orphaned",
             invariant::open_since(conn, now - PATIENCE * 2).await?,
         ),
+    ])
+}
+
+/// The models of a provider.
+pub async fn models(conn: &mut PgConnection) -> anyhow::Result<Vec<Finding>> {
+    let now = SystemClock.now();
+    let degraded = invariant::read_by_rules_instead(conn, now - RECENT).await?;
+    let ending = embeddings::ending_models(now.date_naive())?;
+    let allowing = invariant::gyms_with_external_models(conn).await?;
+    let unused = if embeddings::reader_from_environment()?.is_some() {
+        Vec::new()
+    } else {
+        allowing
+    };
+    let in_words = degraded
+        .into_iter()
+        .map(|(reason, count)| format!("{reason}: {count}"));
+    let last_days = ending.into_iter().map(|end| {
+        let successor = end
+            .successor
+            .map(|model| format!(" -> {model}"))
+            .unwrap_or_default();
+        format!("{} ({}): {}{successor}", end.model, end.role.name(), end.shutdown)
+    });
+    Ok(vec![
+        Finding::about("models_degraded", in_words.collect()),
+        Finding::about("model_ending", last_days.collect()),
+        Finding::about("models_unused", unused),
     ])
 }
 

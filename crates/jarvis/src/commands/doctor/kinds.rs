@@ -36,7 +36,7 @@ macro_rules! kind {
 
 /// Every kind, in the order in which a report shows them.
 #[rustfmt::skip]
-pub static KINDS: [Kind; 23] = [
+pub static KINDS: [Kind; 26] = [
     kind!(Error "migrations_pending"
         what "migrations are not applied yet" "des migrations ne sont pas encore appliquées"
         meaning "The program and the database do not fit: a server refuses to start. Nothing else is checked before they are."
@@ -213,6 +213,29 @@ pub static KINDS: [Kind; 23] = [
               "aucune n'a encore été faite, ou elles sont dans un dossier que JARVIS_BACKUP_DIR ne nomme pas"
         mend "`jarvis backup key`, `jarvis backup`, and the timer in `deploy/`"
              "`jarvis backup key`, `jarvis backup`, et le minuteur de `deploy/`"),
+    kind!(Warning "models_degraded"
+        what "the rules read conversations that a model should have read" "les règles ont lu des conversations qu'un modèle devait lire"
+        meaning "Nothing is lost: they have facts and a summary, of the rules instead of the model. Those of the last seven days are counted by reason."
+                "Rien n'est perdu : elles ont leurs faits et leur résumé, par les règles et non par le modèle. Celles des sept derniers jours sont comptées par motif."
+        cause "the provider failed or was left alone after failures (`circuit_open`, `timeout`, `rate_limited`), declined (`refused`), was cut short, or answered nonsense; `no_model`: the worker runs without JARVIS_CHAT"
+              "le fournisseur était en panne ou suspendu (`circuit_open`, `timeout`, `rate_limited`), a refusé (`refused`), a été coupé, ou a répondu n'importe quoi ; `no_model` : le worker tourne sans JARVIS_CHAT"
+        mend "docs/provider.md says what each reason asks for; then `jarvis session reprocess SESSION` reads one again"
+             "docs/provider.fr.md dit ce que demande chaque motif ; puis `jarvis session reprocess SESSION` en relit une"),
+    kind!(Warning "model_ending"
+        what "a model that is used ends soon, or has ended" "un modèle utilisé s'arrête bientôt, ou s'est arrêté"
+        meaning "After its last day the provider answers no more: conversations are read by the rules, embeddings wait."
+                "Après son dernier jour le fournisseur ne répond plus : les règles lisent les conversations, les vecteurs attendent."
+        cause "the provider announced the day; the warning begins 90 days before"
+              "le fournisseur a annoncé ce jour ; l'avertissement commence 90 jours avant"
+        mend "set the successor that is named in JARVIS_CHAT_MODEL or JARVIS_EMBEDDING_MODEL, and restart"
+             "mettez le successeur indiqué dans JARVIS_CHAT_MODEL ou JARVIS_EMBEDDING_MODEL, puis redémarrez"),
+    kind!(Unknown "models_unused"
+        what "gyms let a model read their conversations, and none is set here" "des salles laissent un modèle lire leurs conversations, et aucun n'est réglé ici"
+        meaning "The rules read them. If the worker runs elsewhere with its own settings, this machine cannot know."
+                "Les règles les lisent. Si le worker tourne ailleurs avec ses propres réglages, cette machine ne peut le savoir."
+        cause "JARVIS_CHAT is not set on this machine" "JARVIS_CHAT n'est pas réglé sur cette machine"
+        mend "set JARVIS_CHAT=openai for the worker (docs/provider.md), or `jarvis gym external-models refuse --gym GYM`"
+             "réglez JARVIS_CHAT=openai pour le worker (docs/provider.fr.md), ou `jarvis gym external-models refuse --gym SALLE`"),
     kind!(Unknown "model_missing"
         what "embedding weights are missing on this machine" "des poids de modèle manquent sur cette machine"
         meaning "If the worker runs here, conversations are found by their words, not by their meaning."

@@ -136,6 +136,7 @@ async fn examine(global: &Global, arguments: &Arguments, lang: Lang) -> anyhow::
     let (mut facts_without_evidence, mut refused_writes) = (0, Vec::new());
     if fits {
         found.extend(checks::sessions(&mut conn).await?);
+        found.extend(checks::models(&mut conn).await?);
         found.extend(checks::jobs(&mut conn).await?);
         found.extend(checks::isolation(&urls, &mut conn).await?);
         if found[1].count() == 0 {
