@@ -21,7 +21,7 @@ pub const CATEGORY: &str = "category";
 pub const CATEGORIES: [&str; 6] = ["goal", "injury", "preference", "progress", "concern", "none"];
 
 /// What a session says of who read it where the heads did; else it is [`crate::extract::EXTRACTOR`] alone.
-pub const WITH_HEADS: &str = "rules-fr-en-1+heads-1";
+pub const WITH_HEADS: &str = "rules-fr-en-2+heads-1";
 
 static SHIPPED: &[u8] = include_bytes!("../data/heads.bin");
 

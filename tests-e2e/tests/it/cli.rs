@@ -2,7 +2,7 @@
 
 use crate::device::{Caller, Device};
 use crate::gyms::{self, EVERYTHING, GOAL, KNEE};
-use crate::program::{Ended, Program, fetched, text};
+use crate::program::{Ended, Folder, Program, fetched, text};
 use crate::server::Server;
 use jarvis_testkit::TestDb;
 use nix::sys::signal::Signal;
@@ -294,6 +294,47 @@ async fn wrong_use_ends_with_2_and_says_what_is_right() {
     assert_eq!((ended.code, ended.stdout.as_str()), (1, ""), "{ended:?}");
     let error: Value = serde_json::from_str(ended.stderr.trim()).unwrap();
     assert!(text(&error, "/hint").contains("jarvis up"), "{error}");
+}
+
+#[tokio::test]
+async fn extraction_is_measured_without_a_database_and_ends_with_3_below_a_bar() {
+    let program = Program::without_database();
+    let folder = Folder::new();
+    let file = |name: &str, set: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, set).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let set = file(
+        "set.json",
+        r#"[{"id": "a", "transcript": "Adhérent: J'ai mal au genou droit\nJARVIS: Tu as mal au dos ?\nAdhérent: Non",
+            "facts": [{"category": "injury", "matches": "genou"}, {"category": "goal", "matches": "poids"}]}]"#,
+    );
+    let measure = ["eval", "extract", "--set", &set, "--json"];
+    let ended = program.run(&measure).await;
+    let report: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert_eq!(
+        (
+            &report["precision"],
+            &report["recall"],
+            &report["facts_from_assistant"]
+        ),
+        (&json!(1.0), &json!(0.5), &json!(0))
+    );
+    assert_eq!(report["misses"][0]["category"], "goal");
+    let below = program
+        .run(&[&measure[..], &["--min-recall", "0.6"]].concat())
+        .await;
+    assert_eq!(below.code, 3, "{below:?}");
+    assert!(
+        below.stderr.contains("recall 0.500 is below 0.600"),
+        "{}",
+        below.stderr
+    );
+    let broken = file("broken.json", r#"{"id": "a"}"#);
+    let refused = program.run(&["eval", "extract", "--set", &broken]).await;
+    refused_as_wrong_use(&refused, "transcript");
 }
 
 #[tokio::test]

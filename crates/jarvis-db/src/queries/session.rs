@@ -44,7 +44,7 @@ pub struct Session {
     pub withheld_health_spans: i32,
     /// Facts that did not pass the evidence gate or a guard.
     pub facts_rejected: i32,
-    /// What extracted the facts, such as `rules-fr-en-1` or `rules-fr-en-1+heads-1`.
+    /// What extracted the facts, such as `rules-fr-en-2` or `rules-fr-en-2+heads-1`.
     pub extractor: Option<String>,
     /// Why the rules read it although the gym lets a model: a stable code.
     pub degraded_reason: Option<String>,

@@ -38,7 +38,7 @@ use merge::Session;
 use reading::Reading;
 
 /// The name under which this engine signs its facts.
-pub const EXTRACTOR: &str = "rules-fr-en-1";
+pub const EXTRACTOR: &str = "rules-fr-en-2";
 /// A session yields at most so many facts.
 pub const MOST_FACTS: usize = 10;
 

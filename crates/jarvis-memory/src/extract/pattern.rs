@@ -37,10 +37,20 @@ impl Alternative {
 
 #[derive(Debug)]
 enum Element {
-    Words { any: Vec<Alternative>, optional: bool },
+    Words {
+        any: Vec<Alternative>,
+        /// The first letters of the alternatives: most words of a text are told apart by theirs.
+        letters: u64,
+        optional: bool,
+    },
     Gap(usize),
-    Entry { section: Section, optional: bool },
-    Number { optional: bool },
+    Entry {
+        section: Section,
+        optional: bool,
+    },
+    Number {
+        optional: bool,
+    },
     Spoken,
     Start,
     End,
@@ -145,8 +155,13 @@ fn step(
         Element::Start => (at == clause.start).then(|| try_rest(at, None)).flatten(),
         Element::End => (at == clause.end).then(|| try_rest(at, None)).flatten(),
         Element::Gap(most) => (at..=(at + most).min(clause.end)).find_map(|next| try_rest(next, None)),
-        Element::Words { any, optional } => {
-            let hit = inside && any.iter().any(|a| a.matches(&tokens[at].text));
+        Element::Words {
+            any,
+            letters,
+            optional,
+        } => {
+            let word = if inside { tokens[at].text.as_str() } else { "" };
+            let hit = letters & letter(word) != 0 && any.iter().any(|a| a.matches(word));
             let found = hit.then(|| try_rest(at + 1, None)).flatten();
             found.or_else(|| optional.then(|| try_rest(at, None)).flatten())
         }
@@ -208,10 +223,16 @@ fn element(text: &str) -> Element {
             },
             None => Element::Words {
                 any: body.split('|').map(alternative).collect(),
+                letters: body.split('|').map(letter).fold(0, |all, one| all | one),
                 optional,
             },
         },
     }
+}
+
+/// One bit for the first byte of a word; several bytes may share one. Nothing begins with no bit.
+fn letter(word: &str) -> u64 {
+    word.bytes().next().map_or(0, |byte| 1 << (byte % 64))
 }
 
 fn alternative(text: &str) -> Alternative {

@@ -6,6 +6,7 @@ mod facts;
 mod late_and_lost;
 mod reading;
 mod recalling;
+mod replaying;
 mod spending;
 mod stage;
 mod withheld;

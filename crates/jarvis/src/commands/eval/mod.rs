@@ -5,7 +5,7 @@ pub mod report;
 pub mod summary;
 pub mod utterances;
 
-use crate::failure::{Done, WithHint};
+use crate::failure::{Done, WrongUse};
 use crate::output::Output;
 use anyhow::Context;
 use jarvis_memory::eval::set::{self, Conversation};
@@ -42,12 +42,11 @@ pub async fn run(out: Output, command: Command) -> anyhow::Result<Done> {
 fn conversations(path: &Path) -> anyhow::Result<Vec<Conversation>> {
     let json = text(path)?;
     set::read(&json).map_err(|error| {
-        WithHint {
-            problem: format!("{}: {error}", path.display()),
-            hint: "a set is a list of {\"id\", \"transcript\": \"Adhérent: …\\nJARVIS: …\", \"facts\": [{\"category\", \
-                   \"matches\"}], \"sentiment\"}, such as crates/jarvis-memory/eval/extract_dev.json"
-                .to_owned(),
-        }
+        WrongUse(format!(
+            "{}: {error}; a set is a list of {{\"id\", \"transcript\": \"Adhérent: …\\nJARVIS: …\", \"facts\": \
+             [{{\"category\", \"matches\"}}], \"sentiment\"}}, such as crates/jarvis-memory/eval/extract_dev.json",
+            path.display()
+        ))
         .into()
     })
 }
