@@ -320,8 +320,7 @@ pub async fn note_failure(
     Ok(())
 }
 
-/// Notes what a session waits for, and takes back the try that was counted: it was none. Without effect when turns
-/// arrived since.
+/// Notes what a session waits for, and takes back the try that was counted. Without effect when turns arrived since.
 pub async fn note_waiting(
     tx: &mut ScopedTx,
     gym: GymId,
@@ -427,9 +426,8 @@ pub async fn close_orphans(
         .collect())
 }
 
-/// Touches open sessions whose row says, by the database's clock, that it was written in the future: that clock had
-/// jumped. From now on they count as heard of now, and not at an hour until which nobody would close them. Needs the
-/// system scope.
+/// Touches open sessions whose row says, by the database's clock, that it was written in the future: that clock jumped.
+/// From now on they count as heard of now, and not at an hour until which nobody closes them. Needs the system scope.
 pub async fn redate_ahead(tx: &mut ScopedTx) -> Result<u64, DbError> {
     let redated = sqlx::query!(
         "update public.conversation_sessions set last_error = last_error
