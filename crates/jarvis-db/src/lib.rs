@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod backup;
+pub mod bench;
 pub mod embedded;
 pub mod error;
 pub mod lint;

@@ -79,6 +79,9 @@ pub enum Command {
     Eval(commands::eval::Command),
     /// Serve made-up answers in the protocol of a provider of models, for tests and development without a key
     FakeOpenai(commands::fake_openai::Arguments),
+    /// Measure speed against the guide's design and the floor, on a database of its own
+    #[command(subcommand)]
+    Bench(commands::bench::Command),
     /// Check on live data that nothing was lost, stuck or left open; exit code 3 on a finding
     Doctor(commands::doctor::Arguments),
 }
@@ -144,6 +147,7 @@ async fn run_command(global: &Global, command: Command, out: Output) -> anyhow::
         Command::Kiosk(c) => commands::kiosk::run(global, out, c).await,
         Command::User(c) => commands::user::run(global, out, c).await,
         Command::Token(c) => commands::token::run(global, out, c).await,
+        Command::Bench(c) => Box::pin(commands::bench::run(out, c)).await,
         Command::Eval(c) => commands::eval::run(out, c).await,
         Command::Doctor(a) => commands::doctor::run(global, out, a).await,
     }

@@ -1,6 +1,7 @@
 //! One command, one file, one function.
 
 pub mod backup;
+pub mod bench;
 pub mod consent;
 pub mod db;
 pub mod demo;

@@ -1,0 +1,382 @@
+//! Recall of one member's summaries: ours, the guide's, and the floor that nothing goes below.
+
+use super::synthetic::{Chance, Gym, distance, member_id, summary_id};
+use super::{Times, guide, settings_of};
+use crate::DbError;
+use pgvector::Vector;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Serialize;
+use sqlx::types::Uuid;
+use sqlx::{Connection as _, PgConnection};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The model that the made-up vectors are said to come from: it uses all 1536 dimensions.
+const MODEL: &str = "text-embedding-3-small";
+/// Rows of one insert.
+const BATCH: usize = 500;
+/// Results asked for.
+const TOP: usize = 5;
+/// Distances this near count as equal: halves round.
+const TIE: f64 = 1e-3;
+const GYM: Uuid = Uuid::from_u128(0x0192_0000_0000_7000_8000_0000_0000_0001);
+const PERSON: Uuid = Uuid::from_u128(0x0193_0000_0000_7000_8000_0000_0000_0001);
+
+const OURS: &str = "select id from public.match_conversation_summaries($1, $2, 0.0, 5)";
+const GUIDE: &str = "select id from guide.match_conversation_summaries($1, $2, -1.0, 5)";
+
+/// What to measure.
+#[derive(Debug, Clone, Serialize)]
+pub struct Settings {
+    /// Summaries in all.
+    pub summaries: usize,
+    /// Members that share them.
+    pub members: usize,
+    /// Connections that ask at the same time.
+    pub clients: usize,
+    /// Questions, each compared with the exact answer.
+    pub questions: usize,
+    /// How long each design is asked for its speed, in seconds.
+    pub seconds: u64,
+    /// The same seed makes the same rows and questions.
+    pub seed: u64,
+}
+
+/// What was measured.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// As asked for.
+    pub settings: Settings,
+    /// Of PostgreSQL.
+    pub postgresql: BTreeMap<String, String>,
+    /// Processors of this machine.
+    pub processors: usize,
+    /// Summaries stored.
+    pub rows: usize,
+    /// Of the heaviest member.
+    pub heaviest: usize,
+    /// Rows that a question met on average.
+    pub rows_met: f64,
+    /// `public.match_conversation_summaries`.
+    pub ours: Design,
+    /// The guide's.
+    pub guide: Design,
+    /// Dot products in memory.
+    pub dot_products: Times,
+    /// `select 1`.
+    pub round_trip: Times,
+    /// Our answers a second over the guide's.
+    pub qps_ratio: f64,
+    /// Our median over the floor: dot products and a round trip.
+    pub floor_ratio: f64,
+}
+
+/// One design's figures.
+#[derive(Debug, Clone, Serialize)]
+pub struct Design {
+    /// Waiting times with all clients asking.
+    pub times: Times,
+    /// Answers a second of all clients together.
+    pub qps: f64,
+    /// The share of the five nearest that was found, mean over the questions.
+    pub recall_at_5: f64,
+    /// Questions that found nothing, as a share.
+    pub empty: f64,
+    /// By the member's summaries.
+    pub buckets: BTreeMap<&'static str, Bucket>,
+}
+
+/// Questions about members of some size.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct Bucket {
+    /// How many.
+    pub questions: usize,
+    /// Mean share of the five nearest that was found.
+    pub recall_at_5: f64,
+}
+
+struct Question {
+    member: usize,
+    vector: Vec<f32>,
+    /// All of the member's distances, by summary.
+    distances: Vec<f64>,
+    /// The fifth smallest, or the largest there is.
+    fifth: f64,
+}
+
+/// Fills the database and measures. It must be empty: made-up rows belong beside nobody's.
+///
+/// # Errors
+/// When there are gyms already, or the database fails.
+pub async fn run(
+    admin_url: &SecretString,
+    settings: &Settings,
+    tell: &dyn Fn(String),
+) -> Result<Report, DbError> {
+    let mut admin = PgConnection::connect(admin_url.expose_secret()).await?;
+    let gym = Arc::new(Gym::new(settings.seed, settings.members, settings.summaries));
+    load(&mut admin, &gym, tell).await?;
+    tell("exact answers".to_owned());
+    let (questions, dots) = questions(&gym, settings);
+    let questions = Arc::new(questions);
+    let round_trip = round_trip(admin_url).await?;
+    tell("asking ours".to_owned());
+    let ours = measure(admin_url, settings, &gym, &questions, OURS).await?;
+    tell("asking the guide's".to_owned());
+    let guide = measure(admin_url, settings, &gym, &questions, GUIDE).await?;
+    let floor = dots.p50_ms + round_trip.p50_ms;
+    Ok(Report {
+        settings: settings.clone(),
+        postgresql: settings_of(&mut admin).await?,
+        processors: std::thread::available_parallelism().map_or(1, Into::into),
+        rows: gym.arrivals.len(),
+        heaviest: gym.sizes.iter().copied().max().unwrap_or_default(),
+        rows_met: gym.rows_met(),
+        qps_ratio: ours.qps / guide.qps,
+        floor_ratio: ours.times.p50_ms / floor,
+        ours,
+        guide,
+        dot_products: dots,
+        round_trip,
+    })
+}
+
+async fn load(admin: &mut PgConnection, gym: &Gym, tell: &dyn Fn(String)) -> Result<(), DbError> {
+    guide::build(admin).await?;
+    // Triggers and keys would check every made-up row: what is measured is reading.
+    sqlx::raw_sql("set session_replication_role = replica")
+        .execute(&mut *admin)
+        .await?;
+    sqlx::query(
+        "insert into public.gyms (id, name, slug, embedding_model) values ($1, 'Bench', 'bench', $2)",
+    )
+    .bind(GYM)
+    .bind(MODEL)
+    .execute(&mut *admin)
+    .await?;
+    sqlx::query(
+        "insert into public.users (id, email, role, gym_access) values ($1, 'bench@demo.invalid', 'gym_manager', array[$2])",
+    )
+    .bind(PERSON)
+    .bind(GYM)
+    .execute(&mut *admin)
+    .await?;
+    sqlx::query("insert into guide.users (id, gym_access) values ($1, array[$2])")
+        .bind(PERSON)
+        .bind(GYM)
+        .execute(&mut *admin)
+        .await?;
+    let members: Vec<Uuid> = (0..gym.sizes.len()).map(member_id).collect();
+    sqlx::query(
+        "insert into public.gym_members_v2 (id, gym_id, badge_id, first_name, last_name)
+         select m, $2, 'BADGE_' || m, 'Prénom', 'Nom' from unnest($1::uuid[]) as m",
+    )
+    .bind(&members)
+    .bind(GYM)
+    .execute(&mut *admin)
+    .await?;
+    sqlx::query("insert into guide.gym_members_v2 (id, gym_id) select m, $2 from unnest($1::uuid[]) as m")
+        .bind(&members)
+        .bind(GYM)
+        .execute(&mut *admin)
+        .await?;
+    for (index, batch) in gym.arrivals.chunks(BATCH).enumerate() {
+        store(admin, gym, batch).await?;
+        if index % 20 == 0 {
+            tell(format!("{} of {} summaries", index * BATCH, gym.arrivals.len()));
+        }
+    }
+    tell("vacuum".to_owned());
+    for statement in [
+        "set session_replication_role = default",
+        "vacuum (analyze) public.conversation_summaries",
+        "vacuum (analyze) jarvis.summary_vectors",
+        "vacuum (analyze) guide.conversation_summaries",
+        "vacuum (analyze) public.gym_members_v2",
+        "checkpoint",
+    ] {
+        sqlx::raw_sql(statement).execute(&mut *admin).await?;
+    }
+    Ok(())
+}
+
+/// One batch into our table, its side table and the guide's, as they would arrive.
+async fn store(admin: &mut PgConnection, gym: &Gym, batch: &[(usize, usize)]) -> Result<(), DbError> {
+    let ids: Vec<Uuid> = batch.iter().map(|(m, k)| summary_id(*m, *k)).collect();
+    let members: Vec<Uuid> = batch.iter().map(|(m, _)| member_id(*m)).collect();
+    let vectors: Vec<Vector> = batch.iter().map(|(m, k)| gym.vector(*m, *k).into()).collect();
+    sqlx::query(
+        "with came as (select * from unnest($1::uuid[], $2::uuid[], $3::public.vector[]) as t (id, member_id, embedding)),
+              ours as (insert into public.conversation_summaries
+                         (id, session_id, member_id, gym_id, summary_text, embedding, embedding_model)
+                       select id, id::text, member_id, $4, repeat('Une séance et ce qui y fut dit. ', 6), embedding, $5
+                         from came returning id),
+              beside as (insert into jarvis.summary_vectors (summary_id, gym_id, member_id, model, created_at, emb)
+                         select id, $4, member_id, $5, now(), embedding::public.halfvec from came returning summary_id)
+         insert into guide.conversation_summaries (id, session_id, member_id, gym_id, summary_text, embedding)
+         select id, id::text, member_id, $4, repeat('Une séance et ce qui y fut dit. ', 6), embedding from came",
+    )
+    .bind(&ids)
+    .bind(&members)
+    .bind(&vectors)
+    .bind(GYM)
+    .bind(MODEL)
+    .execute(admin)
+    .await?;
+    Ok(())
+}
+
+fn questions(gym: &Gym, settings: &Settings) -> (Vec<Question>, Times) {
+    let mut chance = Chance::new(settings.seed, 2);
+    let mut durations = Vec::new();
+    let questions = (0..settings.questions).map(|_| {
+        let (member, vector) = gym.question(&mut chance);
+        let rows = gym.vectors(member);
+        let started = Instant::now();
+        let distances: Vec<f64> = rows.iter().map(|row| distance(row, &vector)).collect();
+        let mut sorted = distances.clone();
+        sorted.sort_by(f64::total_cmp);
+        let fifth = sorted[TOP.min(sorted.len()) - 1];
+        durations.push(started.elapsed());
+        Question {
+            member,
+            vector,
+            distances,
+            fifth,
+        }
+    });
+    let questions = questions.collect();
+    (questions, Times::of(durations))
+}
+
+async fn round_trip(url: &SecretString) -> Result<Times, DbError> {
+    let mut connection = visitor(url).await?;
+    let mut durations = Vec::new();
+    for _ in 0..1_000 {
+        let started = Instant::now();
+        sqlx::query_scalar::<_, i32>("select 1")
+            .fetch_one(&mut connection)
+            .await?;
+        durations.push(started.elapsed());
+    }
+    Ok(Times::of(durations))
+}
+
+/// A connection that acts as a signed-in manager of the gym: row level security applies.
+async fn visitor(url: &SecretString) -> Result<PgConnection, DbError> {
+    let mut connection = PgConnection::connect(url.expose_secret()).await?;
+    let claims = serde_json::json!({"sub": PERSON, "role": "authenticated"}).to_string();
+    sqlx::query("select set_config('request.jwt.claims', $1, false), set_config('search_path', 'public, extensions', false)")
+        .bind(claims)
+        .execute(&mut connection)
+        .await?;
+    sqlx::raw_sql("set role authenticated")
+        .execute(&mut connection)
+        .await?;
+    Ok(connection)
+}
+
+async fn ask(
+    connection: &mut PgConnection,
+    sql: &'static str,
+    question: &Question,
+) -> Result<Vec<Uuid>, DbError> {
+    let ids = sqlx::query_scalar::<_, Uuid>(sql)
+        .bind(Vector::from(question.vector.clone()))
+        .bind(member_id(question.member));
+    Ok(ids.fetch_all(connection).await?)
+}
+
+async fn measure(
+    url: &SecretString,
+    settings: &Settings,
+    gym: &Gym,
+    questions: &Arc<Vec<Question>>,
+    sql: &'static str,
+) -> Result<Design, DbError> {
+    let mut connection = visitor(url).await?;
+    let mut sums: BTreeMap<&'static str, Bucket> = BTreeMap::new();
+    let (mut total, mut empty) = (0.0, 0_usize);
+    for question in questions.iter() {
+        let found = ask(&mut connection, sql, question).await?;
+        empty += usize::from(found.is_empty());
+        let share = share_found(question, &found);
+        total += share;
+        let bucket = sums.entry(bucket_of(gym.sizes[question.member])).or_default();
+        bucket.questions += 1;
+        bucket.recall_at_5 += share;
+    }
+    for bucket in sums.values_mut() {
+        bucket.recall_at_5 /= as_f64(bucket.questions);
+    }
+    let (durations, took) = hammer(url, settings, questions, sql).await?;
+    Ok(Design {
+        qps: as_f64(durations.len()) / took.as_secs_f64(),
+        times: Times::of(durations),
+        recall_at_5: total / as_f64(questions.len().max(1)),
+        empty: as_f64(empty) / as_f64(questions.len().max(1)),
+        buckets: sums,
+    })
+}
+
+/// All clients ask as fast as they are answered.
+async fn hammer(
+    url: &SecretString,
+    settings: &Settings,
+    questions: &Arc<Vec<Question>>,
+    sql: &'static str,
+) -> Result<(Vec<Duration>, Duration), DbError> {
+    let mut clients = tokio::task::JoinSet::new();
+    let patience = Duration::from_secs(settings.seconds);
+    let started = Instant::now();
+    for client in 0..settings.clients {
+        let mut connection = visitor(url).await?;
+        let questions = Arc::clone(questions);
+        let first = client * questions.len() / settings.clients.max(1);
+        clients.spawn(async move {
+            let mut durations = Vec::new();
+            let begun = Instant::now();
+            for question in questions.iter().cycle().skip(first) {
+                if begun.elapsed() >= patience {
+                    break;
+                }
+                let asked = Instant::now();
+                ask(&mut connection, sql, question).await?;
+                durations.push(asked.elapsed());
+            }
+            Ok::<_, DbError>(durations)
+        });
+    }
+    let mut all = Vec::new();
+    while let Some(client) = clients.join_next().await {
+        match client {
+            Ok(durations) => all.extend(durations?),
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        }
+    }
+    Ok((all, started.elapsed()))
+}
+
+/// The share of the five nearest that was found. A row as near as the fifth counts, whichever it is.
+fn share_found(question: &Question, found: &[Uuid]) -> f64 {
+    let wanted = TOP.min(question.distances.len());
+    let near = |id: &&Uuid| {
+        let number = (0..question.distances.len()).find(|k| summary_id(question.member, *k) == **id);
+        number.is_some_and(|k| question.distances[k] <= question.fifth + TIE)
+    };
+    as_f64(found.iter().filter(near).count().min(wanted)) / as_f64(wanted)
+}
+
+fn bucket_of(size: usize) -> &'static str {
+    match size {
+        0..=9 => "1 to 9",
+        10..=99 => "10 to 99",
+        100..=999 => "100 to 999",
+        _ => "1000 and more",
+    }
+}
+
+fn as_f64(count: usize) -> f64 {
+    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
+}
