@@ -105,10 +105,10 @@ struct Question {
     fifth: f64,
 }
 
-/// Fills the database and measures. It must be empty: made-up rows belong beside nobody's.
+/// Fills the database and measures. The database is the run's own: made-up rows belong beside nobody's.
 ///
 /// # Errors
-/// When there are gyms already, or the database fails.
+/// When a run was there before, or the database fails.
 pub async fn run(
     admin_url: &SecretString,
     settings: &Settings,
@@ -207,13 +207,13 @@ async fn store(admin: &mut PgConnection, gym: &Gym, batch: &[(usize, usize)]) ->
     let members: Vec<Uuid> = batch.iter().map(|(m, _)| member_id(*m)).collect();
     let vectors: Vec<Vector> = batch.iter().map(|(m, k)| gym.vector(*m, *k).into()).collect();
     sqlx::query(
-        "with came as (select * from unnest($1::uuid[], $2::uuid[], $3::public.vector[]) as t (id, member_id, embedding)),
+        "with came as (select * from unnest($1::uuid[], $2::uuid[], $3::vector[]) as t (id, member_id, embedding)),
               ours as (insert into public.conversation_summaries
                          (id, session_id, member_id, gym_id, summary_text, embedding, embedding_model)
                        select id, id::text, member_id, $4, repeat('Une séance et ce qui y fut dit. ', 6), embedding, $5
                          from came returning id),
               beside as (insert into jarvis.summary_vectors (summary_id, gym_id, member_id, model, created_at, emb)
-                         select id, $4, member_id, $5, now(), embedding::public.halfvec from came returning summary_id)
+                         select id, $4, member_id, $5, now(), embedding::halfvec from came returning summary_id)
          insert into guide.conversation_summaries (id, session_id, member_id, gym_id, summary_text, embedding)
          select id, id::text, member_id, $4, repeat('Une séance et ce qui y fut dit. ', 6), embedding from came",
     )

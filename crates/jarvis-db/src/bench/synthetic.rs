@@ -24,7 +24,7 @@ impl Chance {
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -34,12 +34,12 @@ impl Chance {
 
     /// A place below `end`.
     pub fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() % (end.max(1) as u64)).unwrap_or(0)
+        usize::try_from(self.draw() % (end.max(1) as u64)).unwrap_or(0)
     }
 
     /// Four bytes' sum, about normally distributed, mean 0, variance 1.
     fn normal(&mut self) -> f32 {
-        let bytes = self.next().to_le_bytes();
+        let bytes = self.draw().to_le_bytes();
         let sum: u16 = bytes.iter().map(|b| u16::from(*b)).sum();
         (f32::from(sum) - 1020.0) / 209.0
     }
@@ -169,7 +169,9 @@ fn power_law(members: usize, summaries: usize, exponent: f64) -> Vec<f64> {
 
 fn unit(mut vector: Vec<f32>) -> Vec<f32> {
     let norm = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
-    vector.iter_mut().for_each(|x| *x /= norm);
+    for x in &mut vector {
+        *x /= norm;
+    }
     vector
 }
 

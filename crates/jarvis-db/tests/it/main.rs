@@ -4,6 +4,7 @@
 
 mod adoption;
 mod backup;
+mod bench;
 mod consent;
 mod data_map;
 mod embedded;
