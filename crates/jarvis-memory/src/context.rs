@@ -1,6 +1,7 @@
 //! What the assistant is given: who is in front of it, what was said before, and how to speak.
 
 use crate::extract::mask_health;
+use crate::quarantine::{steers, value_steers};
 use crate::recall::DEFAULT_THRESHOLD;
 use crate::{Memory, MemoryError};
 use chrono::{DateTime, NaiveDate, Utc};
@@ -24,6 +25,8 @@ const MAX_OTHER_FACTS: i64 = 40;
 /// Stated goals of the profile that are told, and the longest one, in characters.
 const MAX_PROFILE_GOALS: usize = 5;
 const MAX_PROFILE_GOAL_CHARS: usize = 80;
+/// The longest first name that is told, in characters.
+const MAX_NAME_CHARS: usize = 60;
 /// The longest quote that is told, in characters.
 const MAX_QUOTE_CHARS: usize = 200;
 
@@ -170,6 +173,7 @@ fn build(
     now: DateTime<Utc>,
 ) -> Context {
     let health = consents.allows(Purpose::HealthMemory);
+    memories.retain(|memory| !steers(&memory.summary));
     if !health {
         // Written while the member agreed; they do no longer.
         for memory in &mut memories {
@@ -180,7 +184,9 @@ fn build(
         let quote = f.source_quote.as_deref().unwrap_or_default();
         f.category == Category::Injury || mask_health(quote, language).spans > 0
     };
-    let told = facts.iter().filter(|f| health || !tells_health(f));
+    let told = facts
+        .iter()
+        .filter(|f| !fact_steers(f) && (health || !tells_health(f)));
     let (pinned, others): (Vec<&Fact>, Vec<&Fact>) = told.partition(|f| is_pinned(f));
     let facts = pinned
         .iter()
@@ -194,7 +200,7 @@ fn build(
         notes.push("no_health_memory_consent");
     }
     let who = Who {
-        first_name: member.first_name.clone(),
+        first_name: name(&member.first_name),
         language,
         communication_style: member.communication_style.clone(),
         feedback_style: member.feedback_style.clone(),
@@ -202,6 +208,7 @@ fn build(
         primary_goals: member
             .primary_goals
             .iter()
+            .filter(|goal| !steers(goal))
             .take(MAX_PROFILE_GOALS)
             .map(|g| shortened(g, MAX_PROFILE_GOAL_CHARS))
             .collect(),
@@ -237,6 +244,21 @@ fn known(fact: &Fact, member: &Member, now: DateTime<Utc>) -> KnownFact {
         said_on: member.day_of(fact.said_at()),
         ask: fact.may_be_asked(now),
     }
+}
+
+/// Written by another application, or before it was recognised: what steers is told to no model.
+fn fact_steers(fact: &Fact) -> bool {
+    steers(&fact.fact_key)
+        || value_steers(&fact.fact_value)
+        || fact.source_quote.as_deref().is_some_and(steers)
+}
+
+/// A first name of usual length; none where it tries to steer.
+fn name(first_name: &str) -> String {
+    if steers(first_name) {
+        return String::new();
+    }
+    shortened(first_name, MAX_NAME_CHARS)
 }
 
 /// What no machine may claim without a quote: the guard of the database holds it at this confidence.

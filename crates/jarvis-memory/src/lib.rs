@@ -12,6 +12,7 @@ pub mod jobs;
 mod measure;
 pub mod orphans;
 pub mod process;
+pub mod quarantine;
 mod reader;
 pub mod recall;
 pub mod sentiment;

@@ -42,6 +42,11 @@ pub(crate) fn processed(
     METRICS.facts.add(&["refused_guard"], guard);
 }
 
+/// Turns that tried to steer the assistant.
+pub(crate) fn quarantined(turns: u64) {
+    METRICS.turns_quarantined.add(&[], turns);
+}
+
 /// A session that was opened.
 pub(crate) fn opened(channel: Channel) {
     METRICS.sessions_opened.inc(&[channel.as_str()]);

@@ -1,18 +1,18 @@
 //! From a closed session to memory: transcript, facts, summary, embedding, one transaction.
 
 mod facts;
+mod unworked;
 
 use crate::extract::{self, ExtractionInput, Speaker, Turn, mask_health, passes_evidence_gate};
 use crate::facts::FORGOTTEN_MASK;
 use crate::heads::{Judge, WITH_HEADS};
 use crate::jobs::ProcessSession;
 use crate::measure::{self, Facts};
-use crate::{Embedded, Memory, MemoryError, category, reader, sentiment, spending, summary};
+use crate::{Embedded, Memory, MemoryError, category, quarantine, reader, sentiment, spending, summary};
 use chrono::{DateTime, Utc};
 use jarvis_core::embedding::UNKNOWN_MODEL;
 use jarvis_core::{
-    Actor, ConsentSet, EventType, FactDraft, GymId, Language, Purpose, Scope, SessionId, SessionState,
-    SummaryId,
+    Actor, ConsentSet, EventType, FactDraft, GymId, Purpose, Scope, SessionId, SessionState, SummaryId,
 };
 use jarvis_db::queries::consent;
 use jarvis_db::queries::event::{self, TranscriptRow};
@@ -129,6 +129,8 @@ struct Material {
     stored_turns: i64,
     /// What may be worked with.
     turns: Vec<Turn>,
+    /// Turns that tried to steer the assistant.
+    quarantined: u64,
     /// What to know about the turns: stable codes.
     notes: Vec<&'static str>,
 }
@@ -168,6 +170,7 @@ async fn read_material(
         external_models,
         stored_turns,
         turns,
+        quarantined: 0,
         notes,
     }))
 }
@@ -222,6 +225,8 @@ fn reason_for_nothing(material: &Material) -> Option<&'static str> {
     let said = |t: &Turn| t.speaker == Speaker::Member && has_words(&t.text);
     if material.turns.iter().any(said) {
         None
+    } else if material.quarantined > 0 {
+        Some("quarantined")
     } else if material.notes.contains(&note::HEALTH_WITHHELD) {
         Some("no_consent")
     } else {
@@ -263,7 +268,8 @@ async fn read_out(memory: &Memory, mut material: Material) -> Result<(Material, 
     // A long conversation takes a second of computing, which must not hold up the requests of others.
     let judge = Judge::of_gym(&memory.embedder, &material.embedding_model);
     let compute = move || {
-        withhold_health(&mut material);
+        unworked::quarantine_turns(&mut material);
+        unworked::withhold_health(&mut material);
         let plan = match reason_for_nothing(&material) {
             Some(reason) => Plan::Nothing(reason),
             None => Plan::Remember(Box::new(digest(&material, judge.as_ref()))),
@@ -305,6 +311,10 @@ async fn read_by_model(memory: &Memory, material: &Material, digest: &mut Digest
         health: material.consents.allows(Purpose::HealthMemory),
     };
     match reader::read(memory, &conversation).await? {
+        Ok(reading) if quarantine::steers(&reading.summary.text) => {
+            tracing::warn!("the summary of a model tried to steer: the rules read the conversation");
+            digest.degraded = Some(reader::degraded::STEERS);
+        }
         Ok(reading) => {
             digest.drafts = reading.drafts;
             digest.rejected = reading.rejected;
@@ -319,15 +329,6 @@ async fn read_by_model(memory: &Memory, material: &Material, digest: &mut Digest
         }
     }
     Ok(())
-}
-
-/// Without `health_memory`, what was stored while the member still agreed to it is not worked with.
-fn withhold_health(material: &mut Material) {
-    let withheld = !material.consents.allows(Purpose::HealthMemory)
-        && mask_turns(&mut material.turns, material.session.language);
-    if withheld && !material.notes.contains(&note::HEALTH_WITHHELD) {
-        material.notes.push(note::HEALTH_WITHHELD);
-    }
 }
 
 /// What a conversation says: facts, sentiment, summary.
@@ -368,19 +369,6 @@ fn digest(material: &Material, judge: Option<&Judge>) -> Digest {
         read_by: None,
         degraded: None,
     }
-}
-
-/// Masks health in every turn; true when there was any.
-fn mask_turns(turns: &mut [Turn], language: Language) -> bool {
-    let mut any = false;
-    for turn in turns {
-        let masked = mask_health(&turn.text, language);
-        if masked.spans > 0 {
-            turn.text = masked.text;
-            any = true;
-        }
-    }
-    any
 }
 
 /// Writes everything in one transaction. The session's row is locked, so two workers never both write it; when
@@ -443,6 +431,7 @@ async fn store(
     session::finish(&mut tx, gym, id, &outcome).await?;
     tx.commit().await?;
     facts.rejected = rejected;
+    measure::quarantined(material.quarantined);
     measure::processed(state, material.session.ended_at, now, facts);
     Ok(())
 }

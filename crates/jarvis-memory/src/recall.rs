@@ -1,6 +1,7 @@
 //! What a member said before, nearest to a question.
 
 use crate::extract::mask_health;
+use crate::quarantine::steers;
 use crate::{Memory, MemoryError, spending};
 use jarvis_core::{
     ConsentSet, ErrorCode, GymId, Language, MemberId, Purpose, Scope, SessionId, SessionState,
@@ -111,6 +112,8 @@ async fn find(
             memories: by_words(&mut tx, &found, &query.text, query.k).await?,
         },
     };
+    // Written by another application, or before it was recognised.
+    recalled.memories.retain(|m| !steers(&m.summary_text));
     if !may_hear_health(&scope, &consents) {
         for remembered in &mut recalled.memories {
             remembered.summary_text = mask_health(&remembered.summary_text, found.language).text;

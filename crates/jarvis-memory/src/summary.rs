@@ -2,6 +2,7 @@
 
 use crate::extract::token::{sentences, tokenize};
 use crate::extract::{Speaker, Turn};
+use crate::quarantine::steers;
 use jarvis_core::{Category, FactDraft, Language};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -67,7 +68,7 @@ fn intro(name: &str, french: bool) -> String {
         .chars()
         .take(60)
         .collect();
-    match (name.is_empty(), french) {
+    match (name.is_empty() || steers(&name), french) {
         (true, true) => "A dit : ".to_owned(),
         (true, false) => "Said: ".to_owned(),
         (false, true) => format!("{name} a dit : "),

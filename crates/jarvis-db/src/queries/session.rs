@@ -183,7 +183,9 @@ pub async fn find_for_update(
 
 /// Which sessions to list.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct SessionFilter {
+pub struct SessionFilter<'a> {
+    /// Only those with this note.
+    pub note: Option<&'a str>,
     /// Only those in this state.
     pub state: Option<SessionState>,
     /// Only those of this member.
@@ -193,7 +195,7 @@ pub struct SessionFilter {
 }
 
 /// The newest sessions of `gym` first.
-pub async fn list(tx: &mut ScopedTx, gym: GymId, filter: SessionFilter) -> Result<Vec<Session>, DbError> {
+pub async fn list(tx: &mut ScopedTx, gym: GymId, filter: SessionFilter<'_>) -> Result<Vec<Session>, DbError> {
     sqlx::query_as!(
         Row,
         r#"select session_id, gym_id, kiosk_id, member_id, channel, language as "language!", state, state_reason,
@@ -202,11 +204,13 @@ pub async fn list(tx: &mut ScopedTx, gym: GymId, filter: SessionFilter) -> Resul
                   degraded_reason
              from public.conversation_sessions
             where gym_id = $1 and ($2::text is null or state = $2) and ($3::uuid is null or member_id = $3)
+              and ($5::text is null or $5 = any (notes))
             order by started_at desc, session_id desc limit $4"#,
         gym.as_uuid(),
         filter.state.map(SessionState::as_str),
         filter.member.map(MemberId::as_uuid),
         filter.limit,
+        filter.note,
     )
     .fetch_all(&mut **tx)
     .await?

@@ -1,6 +1,7 @@
 //! The evidence gate: nothing becomes a fact that the member did not say.
 
 use super::{Speaker, Turn};
+use crate::quarantine::value_steers;
 use jarvis_core::FactDraft;
 use jarvis_core::text::fold;
 use serde_json::Value;
@@ -39,6 +40,7 @@ pub fn passes_evidence_gate(draft: &FactDraft, turns: &[Turn]) -> bool {
         && (0.0..=1.0).contains(&draft.confidence)
         && draft.fact_value.is_object()
         && is_plain(&draft.fact_value)
+        && !value_steers(&draft.fact_value)
 }
 
 fn is_span(quote: &str, text: &str) -> bool {

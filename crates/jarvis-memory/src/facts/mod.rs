@@ -9,6 +9,7 @@ pub use tend::{GRACE_DAYS, Tended, run, tend};
 pub use words::FORGOTTEN_MASK;
 
 use crate::extract::is_plain;
+use crate::quarantine::value_steers;
 use crate::{Memory, MemoryError};
 use jarvis_core::{Category, ErrorCode, Fact, FactId, GymId, MemberId, Scope};
 use jarvis_db::queries::fact::person::{self, OwnedFact};
@@ -199,7 +200,7 @@ fn check_value(value: &Value, confidence: f64) -> Result<(), MemoryError> {
     if value.to_string().len() > MAX_VALUE_BYTES {
         return refuse("fact_value: at most 4096 bytes");
     }
-    if !is_plain(value) {
+    if !is_plain(value) || value_steers(value) {
         return refuse("fact_value: texts of at most 200 characters, without links, markup or instructions");
     }
     if (0.0..=1.0).contains(&confidence) {

@@ -28,6 +28,8 @@ pub mod degraded {
     pub const TOO_LONG: &str = "too_long";
     /// The answer fits its schema and makes no sense.
     pub const NONSENSE: &str = "nonsense";
+    /// The answer tries to steer the assistant.
+    pub const STEERS: &str = "steers";
 }
 
 /// A model that reads conversations.

@@ -8,6 +8,7 @@
 
 mod accuracy;
 mod conversations;
+mod injection;
 mod labelled;
 mod masking;
 mod properties;

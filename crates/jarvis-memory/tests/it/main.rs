@@ -3,6 +3,7 @@
 
 mod conversations;
 mod facts;
+mod injection;
 mod late_and_lost;
 mod reading;
 mod recalling;

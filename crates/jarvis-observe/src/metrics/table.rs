@@ -149,6 +149,11 @@ metrics! {
         fr "Faits lus dans les conversations : stored, refused_evidence (pas de citation exacte), refused_guard (par la base)."
         worry_en "refused_guard above a tenth of stored."
         worry_fr "refused_guard au-dessus d'un dixième de stored.";
+    turns_quarantined: Counter::register "jarvis_turns_quarantined_total" [] true
+        en "Turns that tried to steer the assistant: kept as they were said, and nothing is made of them."
+        fr "Tours de parole qui cherchaient à diriger l'assistant : gardés tels quels, rien n'en est tiré."
+        worry_en "A sudden rise: somebody tries something; see `jarvis session list --note injection_quarantined`."
+        worry_fr "Une hausse soudaine : quelqu'un essaie quelque chose ; voyez `jarvis session list --note injection_quarantined`.";
     recall_duration: Histogram::short "jarvis_recall_duration_seconds" ["method"] true
         en "Seconds of a recall, by how it was found: embedding or full_text."
         fr "Secondes d'un rappel, selon la méthode : embedding ou full_text."
@@ -247,6 +252,7 @@ impl Metrics {
         for outcome in ["stored", "refused_evidence", "refused_guard"] {
             new.facts.add(&[outcome], 0);
         }
+        new.turns_quarantined.add(&[], 0);
         for method in ["embedding", "full_text"] {
             new.recall_duration.show(&[method]);
         }

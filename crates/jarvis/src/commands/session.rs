@@ -20,6 +20,9 @@ pub enum Command {
         /// Only those of this member, by id or badge
         #[arg(long)]
         member: Option<String>,
+        /// Only those with this note, such as injection_quarantined
+        #[arg(long, value_name = "CODE")]
+        note: Option<String>,
         /// At most so many
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=1000))]
         limit: i64,
@@ -51,6 +54,7 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
         Command::List {
             state,
             member,
+            note,
             limit,
             gym,
         } => {
@@ -60,7 +64,17 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
                 None => None,
             };
             let mut tx = desk.db.begin(&desk.scope).await?;
-            let found = session::list(&mut tx, desk.gym, SessionFilter { state, member, limit }).await?;
+            let found = session::list(
+                &mut tx,
+                desk.gym,
+                SessionFilter {
+                    note: note.as_deref(),
+                    state,
+                    member,
+                    limit,
+                },
+            )
+            .await?;
             out.data(&found, |found| {
                 let rows = found.iter().map(|s| {
                     let why = s

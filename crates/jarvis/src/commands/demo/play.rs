@@ -89,6 +89,7 @@ async fn play(serving: &Serving, conversation: &Conversation) -> anyhow::Result<
     let found = member::find_by_badge(&mut tx, kiosk.gym_id, &conversation.badge).await?;
     let member = found.context("the demo's member is missing")?.id;
     let filter = SessionFilter {
+        note: None,
         state: None,
         member: Some(member),
         limit: 1000,

@@ -1,0 +1,188 @@
+//! What tries to steer the assistant is kept as it was said, and nothing is made of it.
+//!
+//! The detector is a second line. The first holds without it: facts come from the member's own words alone and hold typed
+//! data, the context is JSON in a fence that nothing in it can end, and tools take no member and no gym. What is
+//! recognised here (rules, French and English, over plain and over disguised spelling) is besides kept out of facts,
+//! summaries, vectors and contexts, counted, and noted on the session for review.
+
+use crate::extract::pattern::{Rule, rules};
+use crate::extract::token::{Token, tokenize};
+use serde_json::Value;
+use std::sync::LazyLock;
+
+static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| rules(include_str!("quarantine.rules")));
+
+/// The stable note on a session some of whose turns were quarantined.
+pub const NOTE: &str = "injection_quarantined";
+
+/// Marks of prompts and programs, lower case. Nobody says them.
+const MARKS: &[&str] = &[
+    "```",
+    "<|",
+    "|>",
+    "[inst",
+    "[/inst",
+    "<<sys",
+    "<system",
+    "</system",
+    "[system",
+    "### instruction",
+    "### system",
+    "{{",
+    "}}",
+    "<script",
+    "javascript:",
+    "\"role\"",
+    "</s>",
+    "<!--",
+    "<tool",
+    "<im_start",
+    "${",
+    "<fact",
+    "</context",
+    "<member",
+];
+/// Who speaks, at the beginning of a line.
+const SPEAKERS: &[&str] = &[
+    "system",
+    "systeme",
+    "système",
+    "assistant",
+    "developer",
+    "développeur",
+    "developpeur",
+    "admin",
+    "sys",
+];
+/// Before a verb: it is told, not ordered.
+const TELLING: &[&str] = &[
+    "je", "j", "ai", "as", "a", "avons", "avez", "ont", "avait", "avais", "il", "elle", "on", "nous", "ils",
+    "elles", "qui", "i", "we", "they", "he", "she", "who", "had", "ve", "to", "never", "jamais", "etait",
+    "est", "of",
+];
+/// The speaker's own.
+const OWN: &[&str] = &["mes", "mon", "ma", "my", "me", "mine", "moi"];
+/// Whose are not the speaker's own all the same.
+const FOREIGN: &[&str] = &[
+    "autre", "autres", "other", "others", "tous", "toutes", "all", "table", "every", "everyone",
+];
+/// Texts longer than this are read to here, in characters: nobody speaks so long in a turn.
+const READ_CHARS: usize = 20_000;
+
+/// Whether a text tries to steer the assistant.
+pub fn steers(text: &str) -> bool {
+    let text: String = text.chars().take(READ_CHARS).collect();
+    let visible = visible(&text);
+    let lower = visible.to_lowercase();
+    MARKS.iter().any(|mark| lower.contains(mark))
+        || text.chars().any(is_tag)
+        || lower.lines().any(names_a_speaker)
+        || orders(&tokenize(&visible))
+        || orders(&tokenize(&undisguised(&lower)))
+}
+
+/// Whether any text within a value, or any of its names, tries to steer the assistant.
+pub fn value_steers(value: &Value) -> bool {
+    match value {
+        Value::String(text) => steers(text),
+        Value::Array(items) => items.iter().any(value_steers),
+        Value::Object(fields) => fields
+            .iter()
+            .any(|(name, value)| steers(name) || value_steers(value)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+/// "SYSTEM: …", "système> …"
+fn names_a_speaker(line: &str) -> bool {
+    let line = line.trim_start_matches(|c: char| !c.is_alphanumeric());
+    let Some((who, said)) = line.split_once([':', '>', '|']) else {
+        return false;
+    };
+    SPEAKERS.contains(&who.trim()) && !said.trim().is_empty()
+}
+
+fn orders(tokens: &[Token]) -> bool {
+    let whole = 0..tokens.len();
+    RULES.iter().any(|rule| {
+        whole.clone().any(|start| {
+            rule.match_at(tokens, &whole, start)
+                .is_some_and(|hit| counts(rule, tokens, hit.tokens.start, hit.tokens.end))
+        })
+    })
+}
+
+fn counts(rule: &Rule, tokens: &[Token], start: usize, end: usize) -> bool {
+    let word = |i: usize| tokens[i].text.as_str();
+    let before = start.checked_sub(1).map(word);
+    if rule.get("order").is_some() && before.is_some_and(|w| TELLING.contains(&w)) {
+        return false;
+    }
+    let after = (end + 3).min(tokens.len());
+    let near = || (start..after).map(word);
+    let own = near().any(|w| OWN.contains(&w)) && !near().any(|w| FOREIGN.contains(&w));
+    !(rule.get("own").is_some() && own)
+}
+
+/// Without characters that nobody sees.
+fn visible(text: &str) -> String {
+    let unseen = |c: char| matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{feff}');
+    text.chars().filter(|c| !unseen(*c)).map(halfwidth).collect()
+}
+
+/// Invisible letters that spell for machines alone.
+fn is_tag(c: char) -> bool {
+    matches!(c, '\u{e0020}'..='\u{e007f}')
+}
+
+fn halfwidth(c: char) -> char {
+    match c {
+        '\u{ff01}'..='\u{ff5e}' => u32::from(c)
+            .checked_sub(0xfee0)
+            .and_then(char::from_u32)
+            .unwrap_or(c),
+        _ => c,
+    }
+}
+
+/// Digits and letters of other alphabets as the Latin letters they imitate, and letters told one by one as a word.
+fn undisguised(lower: &str) -> String {
+    let mut words: Vec<String> = Vec::new();
+    let mut single = false;
+    for word in lower.split_whitespace() {
+        let letters = word.chars().any(char::is_alphabetic);
+        let plain: String = word.chars().map(|c| imitated(c, letters)).collect();
+        let core = plain.trim_matches(|c: char| !c.is_alphanumeric());
+        let alone = core.chars().count() == 1;
+        match words.last_mut() {
+            Some(last) if alone && single => last.push_str(core),
+            _ => words.push(plain),
+        }
+        single = alone;
+    }
+    words.join(" ").replace(['-', '.', '_', '*'], "")
+}
+
+fn imitated(c: char, among_letters: bool) -> char {
+    match c {
+        'а' => 'a',
+        'е' | 'ё' => 'e',
+        'о' => 'o',
+        'р' => 'p',
+        'с' => 'c',
+        'у' => 'y',
+        'х' => 'x',
+        'і' => 'i',
+        'ѕ' => 's',
+        'ј' => 'j',
+        'ո' => 'n',
+        'ɡ' => 'g',
+        '0' if among_letters => 'o',
+        '1' | '!' if among_letters => 'i',
+        '3' if among_letters => 'e',
+        '4' | '@' if among_letters => 'a',
+        '5' | '$' if among_letters => 's',
+        '7' if among_letters => 't',
+        other => other,
+    }
+}
