@@ -32,6 +32,29 @@ impl Job for ProcessSession {
     }
 }
 
+/// Embeds the summaries of a gym with another model. Safe to run any number of times.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Reembed {
+    /// The gym.
+    pub gym: GymId,
+    /// The model.
+    pub model: String,
+}
+
+impl Job for Reembed {
+    const KIND: &'static str = "memory.reembed";
+    const MAX_ATTEMPTS: i16 = 12;
+    const TIMEOUT: Duration = Duration::from_mins(2);
+
+    fn unique_key(&self) -> Option<String> {
+        Some("gym".to_owned())
+    }
+
+    fn gym_id(&self) -> Option<Uuid> {
+        Some(self.gym.as_uuid())
+    }
+}
+
 /// Closes the sessions that nobody closed, and finds those whose processing was lost.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct SweepOrphans {}

@@ -15,6 +15,7 @@ pub mod process;
 pub mod quarantine;
 mod reader;
 pub mod recall;
+pub mod reembed;
 pub mod sentiment;
 pub mod sessions;
 mod spending;

@@ -10,8 +10,8 @@ use jarvis_db::Db;
 use jarvis_db::embedded::cache_dir;
 use jarvis_embed::{LocalEmbedder, WeightPaths};
 use jarvis_jobs::{Connect, Job, JobError, Runner, Schedule};
-use jarvis_memory::jobs::{ProcessSession, SweepOrphans, TendFacts};
-use jarvis_memory::{Embedder, Memory, facts, orphans, process};
+use jarvis_memory::jobs::{ProcessSession, Reembed, SweepOrphans, TendFacts};
+use jarvis_memory::{Embedder, Memory, facts, orphans, process, reembed};
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgListener;
 use sqlx::{Postgres, Transaction};
@@ -160,10 +160,15 @@ pub fn runner(memory: &Memory, readiness: &Readiness) -> anyhow::Result<Runner<Q
     };
     let (make, sweep, prune) = (memory.clone(), memory.clone(), memory.clone());
     let tend = memory.clone();
+    let again = memory.clone();
     let runner = Runner::builder(queue, Arc::new(move || clock.now()))
         .register(move |_, job: ProcessSession| {
             let memory = make.clone();
             async move { process::run(&memory, job).await }
+        })
+        .register(move |_, job: Reembed| {
+            let memory = again.clone();
+            async move { reembed::run(&memory, job).await }
         })
         .register(move |_, job: SweepOrphans| {
             let memory = sweep.clone();

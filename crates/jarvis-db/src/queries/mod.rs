@@ -11,6 +11,7 @@ pub mod invariant;
 pub mod kiosk;
 pub mod member;
 pub mod pulse;
+pub mod reembed;
 pub mod session;
 pub mod summary;
 

@@ -7,6 +7,7 @@ mod injection;
 mod late_and_lost;
 mod reading;
 mod recalling;
+mod reembedding;
 mod replaying;
 mod spending;
 mod stage;

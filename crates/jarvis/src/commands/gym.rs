@@ -5,11 +5,13 @@ use crate::connection;
 use crate::embeddings::ProviderSettings;
 use crate::failure::{Done, WrongUse, or_taken};
 use crate::global::Global;
-use crate::output::{Output, table};
+use crate::output::{Output, table, talk};
+use crate::wiring;
 use chrono_tz::Tz;
 use jarvis_core::{Clock as _, GymId, Language, Scope, SystemClock};
 use jarvis_db::provision;
 use jarvis_db::queries::gym::{self, Gym};
+use jarvis_memory::reembed;
 
 /// Gyms are tenants: nothing of one is ever seen by another.
 #[derive(Debug, clap::Subcommand)]
@@ -31,6 +33,21 @@ pub enum Command {
     },
     /// List gyms
     List,
+    /// Embed a gym's summaries with another model, in the background; recall goes on
+    #[command(
+        after_help = "The worker does it; ask again with --status. Until all have their new vector, what has one is recalled by words."
+    )]
+    Reembed {
+        /// The gym, by slug or id
+        #[arg(long)]
+        gym: Option<String>,
+        /// The model [default: the one that a new gym would have here]
+        #[arg(long, conflicts_with = "status", value_parser = arguments::filled)]
+        model: Option<String>,
+        /// Only tell how far it is
+        #[arg(long)]
+        status: bool,
+    },
     /// Let models of a provider read a gym's conversations, or no longer
     ExternalModels {
         /// Whether they may
@@ -79,6 +96,9 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
                 })?;
             out.data(&gym, |g| format!("{}  {}", g.id, g.slug))?;
         }
+        Command::Reembed { gym, model, status } => {
+            again(global, out, gym.as_deref(), model, status).await?;
+        }
         Command::ExternalModels { answer, gym } => {
             let allowed = matches!(answer, Answer::Allow);
             let mut admin = connection::admin(&urls).await?;
@@ -121,4 +141,37 @@ fn model_of_choice() -> anyhow::Result<String> {
         Some(provider) => provider.model,
         None => jarvis_embed::LocalModel::DEFAULT.name().to_owned(),
     })
+}
+
+/// Asks for a gym's summaries to be embedded again, or only tells how far that is.
+async fn again(
+    global: &Global,
+    out: Output,
+    gym: Option<&str>,
+    model: Option<String>,
+    status: bool,
+) -> anyhow::Result<()> {
+    let desk = connection::desk(global, gym).await?;
+    let memory = wiring::memory_without_model(desk.db.clone());
+    if !status {
+        let model = match model {
+            Some(model) => model,
+            None => model_of_choice()?,
+        };
+        reembed::ask(&memory, desk.gym, &model).await?;
+        talk("asked for; the worker does it, and --status tells how far it is");
+    }
+    let progress = reembed::progress(&memory, desk.gym).await?;
+    out.data(&progress, |progress| {
+        let rows = progress.summaries.iter().map(|row| {
+            let compared = if row.model == progress.model {
+                "compared"
+            } else {
+                "by words"
+            };
+            [row.model.clone(), row.summaries.to_string(), compared.to_owned()]
+        });
+        table(["model", "summaries", "recall"], rows)
+    })?;
+    Ok(())
 }
