@@ -241,8 +241,7 @@ pub async fn close(
     Ok(done.rows_affected() == 1)
 }
 
-/// Notes that something happened: moves `last_event_at`, adds withheld spans, and sends an ended session
-/// back to `closing`, so that it is processed again with what came late.
+/// Notes that something happened, and withheld spans; an ended session goes back to `closing`, with what came late.
 pub async fn note_events(
     tx: &mut ScopedTx,
     gym: GymId,
@@ -297,8 +296,7 @@ pub async fn count_attempt(
     .await?)
 }
 
-/// Notes why a try failed; `give_up` ends the session as `failed`. Without effect when turns arrived since, which
-/// count the tries from zero again.
+/// Notes why a try failed; `give_up` ends the session as `failed`. Without effect when turns arrived since.
 pub async fn note_failure(
     tx: &mut ScopedTx,
     gym: GymId,
@@ -324,7 +322,7 @@ pub async fn note_failure(
     Ok(())
 }
 
-/// Notes what a session waits for, and takes back the try that was counted. Without effect when turns arrived since.
+/// Notes what a session waits for and takes back the try that was counted. Without effect when turns arrived since.
 pub async fn note_waiting(
     tx: &mut ScopedTx,
     gym: GymId,
@@ -430,8 +428,7 @@ pub async fn close_orphans(
         .collect())
 }
 
-/// Touches open sessions whose row says, by the database's clock, that it was written in the future: that clock jumped.
-/// From now on they count as heard of now, and not at an hour until which nobody closes them. Needs the system scope.
+/// Touches open sessions dated in the future, whose clock jumped: they count as heard of now. For the system scope.
 pub async fn redate_ahead(tx: &mut ScopedTx) -> Result<u64, DbError> {
     let redated = sqlx::query!(
         "update public.conversation_sessions set last_error = last_error
@@ -442,8 +439,7 @@ pub async fn redate_ahead(tx: &mut ScopedTx) -> Result<u64, DbError> {
     Ok(redated.rows_affected())
 }
 
-/// The sessions of all gyms that have waited in `closing` since before `since`, by the program's clock, or for as long
-/// by the database's, each compared with itself as in [`close_orphans`]. Needs the system scope.
+/// Sessions of all gyms that wait in `closing` since before `since`, compared as in [`close_orphans`]. System scope.
 pub async fn list_waiting(
     tx: &mut ScopedTx,
     since: DateTime<Utc>,
