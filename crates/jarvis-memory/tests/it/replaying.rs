@@ -5,6 +5,7 @@ use jarvis_core::{Actor, Scope};
 use jarvis_memory::{process, recall};
 
 const FACTS: &str = "select count(*) from public.member_facts";
+const CONFIRMATIONS: &str = "select coalesce(sum(times_confirmed), 0)::bigint from public.member_facts";
 
 #[tokio::test]
 async fn recalling_and_replaying_a_hundred_times_makes_no_new_fact() {
@@ -18,6 +19,7 @@ async fn recalling_and_replaying_a_hundred_times_makes_no_new_fact() {
     let first = stage.talk(&gym, "BADGE_001", &told).await;
     let before = stage.count(FACTS).await;
     assert!(before >= 3, "{before}");
+    let confirmed = stage.count(CONFIRMATIONS).await;
 
     let query = recall::RecallQuery {
         text: "genou objectif tapis".to_owned(),
@@ -50,6 +52,11 @@ async fn recalling_and_replaying_a_hundred_times_makes_no_new_fact() {
             .unwrap();
     }
     assert_eq!(stage.count(FACTS).await, before);
+    assert_eq!(
+        stage.count(CONFIRMATIONS).await,
+        confirmed,
+        "an echo confirms nothing"
+    );
     let sources = "select count(distinct source_session_id) from public.member_facts";
     assert_eq!(
         stage.count(sources).await,
