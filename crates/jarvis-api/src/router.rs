@@ -6,7 +6,7 @@ use crate::endpoints::embeddings;
 use crate::endpoints::facts::{change, forget, of_member, proposals, review};
 use crate::endpoints::kiosks::{heartbeat, pair, token};
 use crate::endpoints::me;
-use crate::endpoints::members::{context, recall as member_recall};
+use crate::endpoints::members::{context, export, recall as member_recall, restriction};
 use crate::endpoints::sessions::{close, events, open, recall, reprocess, show};
 use crate::endpoints::system::docs::{self, Pages};
 use crate::endpoints::system::openapi_json::{self, Document};
@@ -73,7 +73,12 @@ fn contents() -> OpenApiRouter<ApiState> {
     // A manager of the gym.
     let manager = OpenApiRouter::new()
         .routes(routes!(reprocess::reprocess_session))
-        .routes(routes!(context::preview_context));
+        .routes(routes!(context::preview_context))
+        .routes(routes!(export::export_member))
+        .routes(routes!(
+            restriction::restrict_member,
+            restriction::lift_restriction
+        ));
     // Anybody.
     let documents = OpenApiRouter::new().routes(routes!(openapi_json::openapi_json));
     let root = OpenApiRouter::with_openapi(Describe::openapi())
@@ -118,6 +123,9 @@ pub(crate) const DECLARED_ERRORS: &[(&str, &[ErrorCode])] = &[
     ("decide_proposal", proposals::DECIDE_ERRORS),
     ("reprocess_session", reprocess::ERRORS),
     ("preview_context", context::ERRORS),
+    ("export_member", export::ERRORS),
+    ("restrict_member", restriction::ERRORS),
+    ("lift_restriction", restriction::ERRORS),
     ("openapi_json", openapi_json::ERRORS),
     ("healthz", healthz::ERRORS),
     ("readyz", readyz::ERRORS),

@@ -136,6 +136,10 @@ error_codes! {
     MemberNotFound = "member_not_found", 404,
         fr: "Membre introuvable." / "Vérifiez l'identifiant ; un membre d'une autre salle n'existe pas pour vous.",
         en: "Member not found." / "Check the id; a member of another gym does not exist for you.";
+    /// A table with data of members is not on the data map.
+    DataMapIncomplete = "data_map_incomplete", 409,
+        fr: "Une table qui nomme des membres manque à la carte des données." / "L'exploitant doit l'y inscrire (jarvis.data_map) ; `jarvis member export` dit laquelle.",
+        en: "A table that names members is not on the data map." / "The operator has to put it there (jarvis.data_map); `jarvis member export` says which one.";
     /// A fact's value has a field of the wrong type.
     FactValueInvalid = "fact_value_invalid", 422,
         fr: "La valeur du fait est invalide." / "Corrigez le champ cité dans le détail.",

@@ -115,6 +115,7 @@ impl From<DbError> for MemoryError {
             "JS001" | "JS002" => ErrorCode::SessionNotFound,
             "JS003" => ErrorCode::SessionClosed,
             "JF001" => ErrorCode::FactValueInvalid,
+            "JP001" => ErrorCode::DataMapIncomplete,
             _ => return Self::Db(error),
         };
         Self::Refused {

@@ -11,6 +11,7 @@ pub mod heads;
 pub mod jobs;
 mod measure;
 pub mod orphans;
+pub mod privacy;
 pub mod process;
 pub mod quarantine;
 mod reader;

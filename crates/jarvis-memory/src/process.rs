@@ -18,6 +18,7 @@ use jarvis_db::queries::consent;
 use jarvis_db::queries::event::{self, TranscriptRow};
 use jarvis_db::queries::gym as gym_row;
 use jarvis_db::queries::member::{self, Member};
+use jarvis_db::queries::privacy;
 use jarvis_db::queries::session::{self, Outcome, Session};
 use jarvis_db::queries::summary::NewSummary;
 use jarvis_db::{DbError, ScopedTx};
@@ -60,6 +61,10 @@ pub async fn run(memory: &Memory, job: ProcessSession) -> Result<(), JobError> {
 pub async fn process_session(memory: &Memory, gym: GymId, id: &SessionId) -> Result<(), MemoryError> {
     let scope = Scope::gym(gym, Actor::Server);
     let mut tx = memory.db.begin(&scope).await?;
+    if privacy::is_restricted_session(&mut tx, gym, id).await? {
+        // Kept, and not worked with; lifting the restriction enqueues it again.
+        return Ok(());
+    }
     let attempts = session::count_attempt(&mut tx, gym, id).await?;
     tx.commit().await?;
     let Some(attempts) = attempts else { return Ok(()) };

@@ -54,7 +54,7 @@ pub enum Command {
     /// List and show sessions, and process one again
     #[command(subcommand)]
     Session(commands::session::Command),
-    /// Enrol, list, show and erase members
+    /// Enrol, list, show, hand out, restrict and erase members
     #[command(subcommand)]
     Member(commands::member::Command),
     /// List a member's facts, their history, and retire one
@@ -65,6 +65,11 @@ pub enum Command {
     /// Record and show what members agreed to
     #[command(subcommand)]
     Consent(commands::consent::Command),
+    /// Who read or changed what
+    #[command(subcommand)]
+    Audit(commands::audit::Command),
+    /// How long things are kept, and what is past its time
+    Retention(commands::retention::Arguments),
     /// Add, pair and revoke kiosks
     #[command(subcommand)]
     Kiosk(commands::kiosk::Command),
@@ -108,6 +113,7 @@ impl Command {
         use commands::{gym, user};
         match self {
             Self::Migration(_) | Self::Db(_) | Self::Doctor(_) | Self::Backup(_) | Self::Restore(_) => true,
+            Self::Retention(_) => true,
             Self::Member(c) => c.needs_owner(),
             Self::Gym(c) => matches!(c, gym::Command::Add { .. } | gym::Command::ExternalModels { .. }),
             Self::User(c) => matches!(c, user::Command::Add { .. }),
@@ -144,6 +150,8 @@ async fn run_command(global: &Global, command: Command, out: Output) -> anyhow::
         Command::Fact(c) => commands::fact::run(global, out, c).await,
         Command::Recall(a) => commands::recall::run(global, out, a).await,
         Command::Consent(c) => commands::consent::run(global, out, c).await,
+        Command::Audit(c) => commands::audit::run(global, out, c).await,
+        Command::Retention(a) => commands::retention::run(global, out, a).await,
         Command::Kiosk(c) => commands::kiosk::run(global, out, c).await,
         Command::User(c) => commands::user::run(global, out, c).await,
         Command::Token(c) => commands::token::run(global, out, c).await,

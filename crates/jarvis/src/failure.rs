@@ -101,9 +101,11 @@ pub fn report(output: Output, error: &anyhow::Error) -> ExitCode {
         || error
             .downcast_ref::<BackupError>()
             .is_some_and(BackupError::is_refusal);
-    // What the predecessor left must be settled before a member can be erased.
-    let refused =
-        refused || matches!(error.downcast_ref(), Some(DbError::Refused { code, .. }) if code == "JE002");
+    // What the predecessor left must be settled before a member is erased, and the data map complete before an export.
+    let refused = refused
+        || error.chain().any(|cause| {
+            matches!(cause.downcast_ref(), Some(DbError::Refused { code, .. }) if ["JE002", "JP001"].contains(&code.as_str()))
+        });
     if refused || error.is::<WrongUse>() {
         ExitCode::from(2)
     } else {

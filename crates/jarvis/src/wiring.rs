@@ -11,7 +11,8 @@ use jarvis_db::embedded::cache_dir;
 use jarvis_embed::{LocalEmbedder, WeightPaths};
 use jarvis_jobs::{Connect, Job, JobError, Runner, Schedule};
 use jarvis_memory::jobs::{ProcessSession, Reembed, SweepOrphans, TendFacts};
-use jarvis_memory::{Embedder, Memory, facts, orphans, process, reembed};
+use jarvis_memory::privacy::{ApplyRetention, WithdrawConsent};
+use jarvis_memory::{Embedder, Memory, facts, orphans, privacy, process, reembed};
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgListener;
 use sqlx::{Postgres, Transaction};
@@ -161,6 +162,7 @@ pub fn runner(memory: &Memory, readiness: &Readiness) -> anyhow::Result<Runner<Q
     let (make, sweep, prune) = (memory.clone(), memory.clone(), memory.clone());
     let tend = memory.clone();
     let again = memory.clone();
+    let (withdraw, expire) = (memory.clone(), memory.clone());
     let runner = Runner::builder(queue, Arc::new(move || clock.now()))
         .register(move |_, job: ProcessSession| {
             let memory = make.clone();
@@ -178,6 +180,14 @@ pub fn runner(memory: &Memory, readiness: &Readiness) -> anyhow::Result<Runner<Q
             let memory = tend.clone();
             async move { facts::run(&memory, job).await }
         })
+        .register(move |_, job: WithdrawConsent| {
+            let memory = withdraw.clone();
+            async move { privacy::run(&memory, job).await }
+        })
+        .register(move |_, job: ApplyRetention| {
+            let memory = expire.clone();
+            async move { privacy::run_retention(&memory, job).await }
+        })
         .register(move |_, _: PruneJobs| {
             let memory = prune.clone();
             async move { prune_jobs(&memory).await }
@@ -185,6 +195,10 @@ pub fn runner(memory: &Memory, readiness: &Readiness) -> anyhow::Result<Runner<Q
         .schedule(Schedule::every(Duration::from_mins(1), &SweepOrphans::default())?)
         .schedule(Schedule::every(Duration::from_hours(24), &TendFacts::default())?)
         .schedule(Schedule::every(Duration::from_hours(24), &PruneJobs::default())?)
+        .schedule(Schedule::every(
+            Duration::from_hours(24),
+            &ApplyRetention::default(),
+        )?)
         .lease(lease()?)
         .grace(grace()?)
         .build();

@@ -117,3 +117,62 @@ async fn staff_read_a_session_without_its_health_facts() {
         .await
         .is_problem(403, "forbidden");
 }
+
+#[tokio::test]
+async fn a_manager_hands_out_everything_and_restricts_and_each_read_is_entered() {
+    let world = World::new().await;
+    let session = world.conversation(&[KNEE]).await;
+    let manager = world.manager_a().await;
+    let staff = world.token_of(world.person("staff", "gym_staff", &[world.gym_a], true).await);
+    let of = |what: &str| format!("/api/v1/members/{}/{what}", world.camille);
+    let ask =
+        |method: Method, path: String, token: &str| answer(world.request(method, &path).bearer_auth(token));
+    ask(Method::POST, of("export"), &staff)
+        .await
+        .is_problem(403, "forbidden");
+    let exported = ask(Method::POST, of("export"), &manager).await;
+    assert_eq!(exported.status, StatusCode::OK, "{}", exported.body);
+    let tables = &exported.body["tables"];
+    assert_eq!(
+        tables["public.gym_members_v2"][0]["id"],
+        world.camille.to_string()
+    );
+    assert!(tables["public.conversation_events"].to_string().contains("genou"));
+    sqlx::raw_sql("create table public.lockers (member_id uuid)")
+        .execute(world.db.admin_pool())
+        .await
+        .unwrap();
+    ask(Method::POST, of("export"), &manager)
+        .await
+        .is_problem(409, "data_map_incomplete");
+
+    for (method, restricted, changed) in [
+        (Method::PUT, true, true),
+        (Method::PUT, true, false),
+        (Method::DELETE, false, true),
+        (Method::DELETE, false, false),
+    ] {
+        let done = ask(method, of("restriction"), &manager).await;
+        assert_eq!(done.body, json!({"restricted": restricted, "changed": changed}));
+        let context = ask(Method::GET, of("context"), &manager).await;
+        assert_eq!(context.body["facts"] == json!([]), restricted, "{}", context.body);
+    }
+    ask(Method::GET, format!("/api/v1/sessions/{session}"), &staff).await;
+    let mut entered: Vec<String> = sqlx::query_scalar(
+        "select distinct split_part(actor, ':', 1) || ' ' || action from jarvis.audit_log order by 1",
+    )
+    .fetch_all(world.db.admin_pool())
+    .await
+    .unwrap();
+    entered.retain(|line| line.starts_with("user ") || line.starts_with("kiosk "));
+    assert_eq!(
+        entered,
+        [
+            "user context.read",
+            "user member.export",
+            "user restriction.delete",
+            "user restriction.insert",
+            "user transcript.read"
+        ]
+    );
+}

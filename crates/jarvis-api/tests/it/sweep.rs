@@ -42,6 +42,9 @@ const PROTECTED: &[&str] = &[
     "POST /api/v1/facts/{id}/confirm",
     "POST /api/v1/facts/{id}/retire",
     "DELETE /api/v1/facts/{id}",
+    "POST /api/v1/members/{id}/export",
+    "PUT /api/v1/members/{id}/restriction",
+    "DELETE /api/v1/members/{id}/restriction",
     "POST /api/v1/sessions",
 ];
 
@@ -213,6 +216,9 @@ async fn gym_a_replayed_with_gym_bs_token_finds_nothing_and_changes_nothing() {
         "POST /api/v1/facts/{id}/confirm",
         "POST /api/v1/facts/{id}/retire",
         "DELETE /api/v1/facts/{id}",
+        "POST /api/v1/members/{id}/export",
+        "PUT /api/v1/members/{id}/restriction",
+        "DELETE /api/v1/members/{id}/restriction",
     ];
     let kiosk_b = Persona {
         name: "kiosk B",

@@ -30,7 +30,12 @@ static EMBEDDED: LazyLock<Source> = LazyLock::new(|| {
     Source {
         extensions: &[("vector", "0.7"), ("unaccent", "1.0")],
         landmark: Some("jarvis.consent_ledger"),
-        reference_tables: &["jarvis.data_map", "jarvis.embedding_models", "jarvis.fact_slots"],
+        reference_tables: &[
+            "jarvis.data_map",
+            "jarvis.embedding_models",
+            "jarvis.fact_slots",
+            "jarvis.retention_periods",
+        ],
         ..Source::sorted(migrations)
     }
 });

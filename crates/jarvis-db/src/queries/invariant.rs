@@ -69,7 +69,7 @@ pub async fn empty_with_user_turns(conn: &mut PgConnection) -> Result<Vec<Broken
     .await?)
 }
 
-/// Sessions that wait for their memory since before `since`.
+/// Sessions that wait for their memory since before `since`, and not because their member is restricted.
 pub async fn waiting_since(
     conn: &mut PgConnection,
     since: DateTime<Utc>,
@@ -78,7 +78,9 @@ pub async fn waiting_since(
         BrokenSession,
         r#"select s.session_id, coalesce(g.slug, g.id::text) as "gym!"
              from public.conversation_sessions s join public.gyms g on g.id = s.gym_id
-            where s.state = 'closing' and s.updated_at < $1 order by s.started_at"#,
+            where s.state = 'closing' and s.updated_at < $1
+              and not exists (select from jarvis.restrictions r where r.gym_id = s.gym_id and r.member_id = s.member_id)
+            order by s.started_at"#,
         since,
     )
     .fetch_all(conn)

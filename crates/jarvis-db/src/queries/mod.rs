@@ -2,6 +2,7 @@
 //! level security decides what it sees; every query of the server names its gym as well.
 
 pub mod account;
+pub mod audit;
 pub mod consent;
 pub mod erasure;
 pub mod event;
@@ -10,8 +11,10 @@ pub mod gym;
 pub mod invariant;
 pub mod kiosk;
 pub mod member;
+pub mod privacy;
 pub mod pulse;
 pub mod reembed;
+pub mod retention;
 pub mod session;
 pub mod summary;
 

@@ -439,7 +439,8 @@ pub async fn redate_ahead(tx: &mut ScopedTx) -> Result<u64, DbError> {
     Ok(redated.rows_affected())
 }
 
-/// Sessions of all gyms that wait in `closing` since before `since`, compared as in [`close_orphans`]. System scope.
+/// Sessions of all gyms that wait in `closing` since before `since`, compared as in [`close_orphans`]; not those of
+/// restricted members. System scope.
 pub async fn list_waiting(
     tx: &mut ScopedTx,
     since: DateTime<Utc>,
@@ -447,10 +448,11 @@ pub async fn list_waiting(
     limit: i64,
 ) -> Result<Vec<Orphan>, DbError> {
     let rows = sqlx::query!(
-        "select session_id, gym_id from public.conversation_sessions
-          where state = 'closing' and (ended_at < $1
-             or updated_at < clock_timestamp() - ($2::timestamptz - $1::timestamptz))
-          order by ended_at limit $3",
+        "select s.session_id, s.gym_id from public.conversation_sessions s
+          where s.state = 'closing' and (s.ended_at < $1
+             or s.updated_at < clock_timestamp() - ($2::timestamptz - $1::timestamptz))
+            and not exists (select from jarvis.restrictions r where r.gym_id = s.gym_id and r.member_id = s.member_id)
+          order by s.ended_at limit $3",
         since,
         now,
         limit,

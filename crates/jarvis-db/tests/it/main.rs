@@ -19,6 +19,7 @@ mod lint;
 mod migrations;
 mod outage;
 mod policy_mutation;
+mod privacy;
 mod recall_sql;
 mod scope;
 mod tenancy;

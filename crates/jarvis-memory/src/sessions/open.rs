@@ -3,10 +3,10 @@
 use super::{KioskIdentity, close};
 use crate::context::{self, Context};
 use crate::{Memory, MemoryError, measure};
-use jarvis_core::{Channel, ConsentSet, EndReason, ErrorCode, Language, Purpose, SessionId};
+use jarvis_core::{Category, Channel, ConsentSet, EndReason, ErrorCode, Language, Purpose, SessionId};
 use jarvis_db::DbError;
 use jarvis_db::queries::fact::ending;
-use jarvis_db::queries::{consent, member, session};
+use jarvis_db::queries::{audit, consent, member, session};
 
 /// Version of the sentence by which the assistant says that it is an AI.
 pub const DISCLOSURE_VERSION: &str = "ai-disclosure-1";
@@ -101,6 +101,10 @@ async fn try_open(
     let asked: Vec<_> = context.facts.iter().filter(|f| f.ask).map(|f| f.id).collect();
     if !asked.is_empty() {
         ending::note_asked(&mut tx, kiosk.gym, &asked, now).await?;
+    }
+    if context.facts.iter().any(|f| f.category == Category::Injury) {
+        let of = Some(session_id.as_str());
+        audit::note_read(&mut tx, kiosk.gym, member.id, audit::Read::Context, of).await?;
     }
     tx.commit().await?;
     Ok(Opened {

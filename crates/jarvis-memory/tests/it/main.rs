@@ -6,6 +6,7 @@ mod facts;
 mod injection;
 mod late_and_lost;
 mod reading;
+mod privacy;
 mod recalling;
 mod reembedding;
 mod replaying;

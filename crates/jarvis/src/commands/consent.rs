@@ -7,6 +7,7 @@ use crate::global::Global;
 use crate::output::{Output, table};
 use jarvis_core::{Actor, Clock as _, ConsentSet, GymId, MemberId, Purpose, SystemClock};
 use jarvis_db::queries::consent::{self, NewConsent};
+use jarvis_db::queries::privacy::{self, WithdrawalStatus};
 use jarvis_db::{DbError, ScopedTx};
 
 /// What members agreed to: an append-only ledger, the newest line of a purpose counts.
@@ -80,7 +81,12 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
             let mut tx = desk.db.begin(&desk.scope).await?;
             let in_force = consent::in_force(&mut tx, desk.gym, id).await?;
             let ledger = consent::list(&mut tx, desk.gym, id).await?;
-            let value = serde_json::json!({"member_id": id, "in_force": in_force, "ledger": ledger});
+            let withdrawals = privacy::withdrawals(&mut tx, desk.gym, id).await?;
+            let restriction = privacy::restriction(&mut tx, desk.gym, id).await?;
+            let value = serde_json::json!({
+                "member_id": id, "in_force": in_force, "ledger": ledger,
+                "withdrawals": withdrawals, "restriction": restriction,
+            });
             out.data(&value, |_| {
                 let rows = ledger.iter().map(|l| {
                     let what = if l.granted { "granted" } else { "refused" };
@@ -94,11 +100,25 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
                     ]
                 });
                 let lines = table(["when (UTC)", "purpose", "what", "where", "who"], rows);
-                format!("in force: {}\n\n{lines}", names(&in_force))
+                let removals = removals(&withdrawals);
+                format!("in force: {}{removals}\n\n{lines}", names(&in_force))
             })?;
         }
     }
     Ok(Done::Ok)
+}
+
+/// What became of what rested on a consent that was withdrawn.
+fn removals(withdrawals: &[WithdrawalStatus]) -> String {
+    let lines = withdrawals.iter().map(|w| {
+        let state = match (w.done_at, w.state.as_str()) {
+            (Some(at), "completed") => format!("removed {}", at.format("%F %T")),
+            (_, "discarded") => "NOT removed, given up: see jarvis doctor".to_owned(),
+            (_, state) => format!("being removed ({state})"),
+        };
+        format!("\nwhat rested on {}: {state}", w.purpose)
+    });
+    lines.collect()
 }
 
 fn check(grant: &[Purpose], refuse: &[Purpose]) -> Result<(), WrongUse> {

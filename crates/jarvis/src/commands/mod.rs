@@ -1,5 +1,6 @@
 //! One command, one file, one function.
 
+pub mod audit;
 pub mod backup;
 pub mod bench;
 pub mod consent;
@@ -15,6 +16,7 @@ pub mod member;
 pub mod migration;
 pub mod recall;
 pub mod restore;
+pub mod retention;
 pub mod serve;
 pub mod session;
 pub mod token;

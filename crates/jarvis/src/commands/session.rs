@@ -6,7 +6,9 @@ use crate::global::Global;
 use crate::output::{Output, table};
 use crate::wiring;
 use jarvis_core::{SessionId, SessionState};
+use jarvis_db::queries::audit::Read;
 use jarvis_db::queries::session::{self, SessionFilter};
+use jarvis_memory::privacy;
 use jarvis_memory::sessions::{self, SessionDetail};
 
 /// Conversations and what became of them.
@@ -97,6 +99,8 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
             let desk = connection::desk(global, gym.as_deref()).await?;
             let memory = wiring::memory_without_model(desk.db.clone());
             let detail = sessions::get(&memory, &desk.scope, &session).await?;
+            let (member, of) = (detail.session.member_id, Some(session.as_str()));
+            privacy::note_read(&memory, &desk.scope, desk.gym, member, Read::Transcript, of).await?;
             out.data(&detail, describe)?;
         }
         Command::Reprocess { session, gym } => {

@@ -11,6 +11,7 @@ use axum::Json;
 use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use jarvis_core::ErrorCode;
+use jarvis_memory::privacy::{self, Read};
 use jarvis_memory::recall::{self, DEFAULT_THRESHOLD, MAX_K, MAX_QUERY_CHARS, RecallQuery};
 use std::ops::RangeInclusive;
 use utoipa::{IntoParams, ToSchema};
@@ -109,6 +110,7 @@ pub(crate) async fn recall_member(
     input: RecallInput,
 ) -> Result<Json<RecalledView>, Problem> {
     let recalled = recall::recall(&state.memory, person.scope(), member, &input.into_query()).await?;
+    privacy::note_read_of(&state.memory, &person.scope(), member, Read::Recall).await?;
     Ok(Json(recalled.into()))
 }
 
@@ -123,6 +125,7 @@ pub(crate) async fn ask_member_memory(
     Input(input): Input<RecallInput>,
 ) -> Result<Json<RecalledView>, Problem> {
     let recalled = recall::recall(&state.memory, person.scope(), member, &input.into_query()).await?;
+    privacy::note_read_of(&state.memory, &person.scope(), member, Read::Recall).await?;
     Ok(Json(recalled.into()))
 }
 

@@ -7,6 +7,7 @@ use crate::views::SessionView;
 use axum::Json;
 use axum::extract::State;
 use jarvis_core::ErrorCode;
+use jarvis_memory::privacy::{self, Read};
 use jarvis_memory::sessions;
 
 pub(crate) const ERRORS: &[ErrorCode] = &[ErrorCode::SessionNotFound];
@@ -29,6 +30,18 @@ pub(crate) async fn show_session(
     let detail = sessions::get(&state.memory, &scope, &id).await?;
     if own_kiosk.is_some() && detail.session.kiosk_id != own_kiosk {
         return Err(Problem::new(ErrorCode::SessionNotFound));
+    }
+    if own_kiosk.is_none() {
+        let (gym, member) = (detail.session.gym_id, detail.session.member_id);
+        privacy::note_read(
+            &state.memory,
+            &scope,
+            gym,
+            member,
+            Read::Transcript,
+            Some(id.as_str()),
+        )
+        .await?;
     }
     Ok(Json(detail.into()))
 }

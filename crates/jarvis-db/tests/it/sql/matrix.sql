@@ -20,6 +20,8 @@ insert into world.personas values
   (15, 'service role',      'service_role',  '', null),
   (16, 'login itself',      'jarvis_login',  '', null);
 
+insert into jarvis.restrictions (gym_id, member_id) select gym_id, member_id from world.full_lives where n = 3;
+
 -- {g} gym, {m} a member with rows, {n} the bare member, {s} a session, {k} a kiosk.
 create table world.probes (ord integer primary key, tab text, ins text, upd text);
 insert into world.probes values
@@ -57,6 +59,8 @@ insert into world.probes values
   (40, 'jarvis.legacy_gyms', '(legacy_gym_id, gym_id) values (''x'', {g})', 'stated_at = now()'),
   (41, 'jarvis.legacy_rows', '(source_table, source_id, fingerprint, outcome, gym_id, member_id) values (''gym_members'', ''x'', ''x'', ''imported'', {g}, {m})', 'imported_at = now()'),
   (42, 'jarvis.legacy_held', '(gym_id, member_id, source_table, source_id, source_column, kind, reason, content) values ({g}, {m}, ''gym_members'', ''x'', ''x'', ''value'', ''no_place'', ''{}'')', 'held_at = now()'),
+  (51, 'jarvis.restrictions', '(gym_id, member_id) values ({g}, {n})', 'reason = ''x'''),
+  (52, 'jarvis.retention_periods', '(subject, days) values (''x'', 1)', 'days = 2'),
   (50, 'jarvis.erasures', '(gym_id, member_id) values ({g}, gen_random_uuid())', 'erased_at = now()'),
   (60, 'jarvis.fact_slots', '(slot, category, many, lives, health) values (''goal.x'', ''goal'', true, ''1 day'', false)', 'many = false'),
   (62, 'jarvis.fact_proposals', '(gym_id, member_id, first_fact, other_fact, reason) values ({g}, {m}, ''00000000-0000-7000-8000-000000000001'', ''00000000-0000-7000-8000-000000000002'', ''same_slot'')', 'decided_by = ''x'''),

@@ -1,6 +1,7 @@
 //! `jarvis member`: the people of a gym.
 
 mod erase;
+mod export;
 
 use crate::arguments;
 use crate::connection::{self, GymDesk};
@@ -10,9 +11,10 @@ use crate::output::{Output, table};
 use crate::wiring;
 use chrono::NaiveDate;
 use jarvis_core::{Clock as _, Language, MemberId, SystemClock};
-use jarvis_db::queries::consent;
 use jarvis_db::queries::member::{self, NewMember};
-use jarvis_memory::context;
+use jarvis_db::queries::privacy as rows;
+use jarvis_db::queries::{audit, consent};
+use jarvis_memory::{context, privacy};
 
 /// The people of a gym.
 #[derive(Debug, clap::Subcommand)]
@@ -54,6 +56,22 @@ pub enum Command {
     Show {
         /// Id or badge
         member: String,
+        /// The gym, by slug or id
+        #[arg(long)]
+        gym: Option<String>,
+    },
+    /// Hand out everything that is kept of a member
+    Export(export::Arguments),
+    /// Keep a member's data and use it for nothing, until it is lifted (GDPR, article 18)
+    Restrict {
+        /// Id or badge
+        member: String,
+        /// Why, such as the number of the request; no word of the member
+        #[arg(long, value_parser = arguments::filled)]
+        reason: Option<String>,
+        /// Lift the restriction
+        #[arg(long, conflicts_with = "reason")]
+        lift: bool,
         /// The gym, by slug or id
         #[arg(long)]
         gym: Option<String>,
@@ -131,10 +149,48 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
             let id = connection::find_member(&desk, &member).await?;
             show(&desk, out, id).await?;
         }
+        Command::Export(arguments) => return export::run(global, out, arguments).await,
+        Command::Restrict {
+            member,
+            reason,
+            lift,
+            gym,
+        } => {
+            let desk = connection::desk(global, gym.as_deref()).await?;
+            let id = connection::find_member(&desk, &member).await?;
+            restrict(&desk, out, id, reason.as_deref(), lift).await?;
+        }
         Command::Erase(arguments) => return erase::run(global, out, arguments).await,
         Command::Erasures { gym } => return erase::list(global, out, gym.as_deref()).await,
     }
     Ok(Done::Ok)
+}
+
+async fn restrict(
+    desk: &GymDesk,
+    out: Output,
+    id: MemberId,
+    reason: Option<&str>,
+    lift: bool,
+) -> anyhow::Result<()> {
+    let memory = wiring::memory_without_model(desk.db.clone());
+    let changed = if lift {
+        privacy::lift(&memory, &desk.scope, desk.gym, id).await?
+    } else {
+        privacy::restrict(&memory, &desk.scope, desk.gym, id, reason).await?
+    };
+    let value = serde_json::json!({"member_id": id, "restricted": !lift, "changed": changed});
+    out.data(&value, |_| {
+        match (lift, changed) {
+            (false, true) => {
+                "restricted: kept, and used for nothing; to lift it: jarvis member restrict --lift"
+            }
+            (false, false) => "was restricted already",
+            (true, true) => "lifted; conversations that waited are made into memory now",
+            (true, false) => "was not restricted",
+        }
+        .to_owned()
+    })
 }
 
 async fn show(desk: &GymDesk, out: Output, id: MemberId) -> anyhow::Result<()> {
@@ -142,10 +198,12 @@ async fn show(desk: &GymDesk, out: Output, id: MemberId) -> anyhow::Result<()> {
     let member = member::find(&mut tx, id).await?;
     let member = member.ok_or_else(|| WrongUse("the member was removed just now".to_owned()))?;
     let consents = consent::in_force(&mut tx, desk.gym, id).await?;
+    let restriction = rows::restriction(&mut tx, desk.gym, id).await?;
+    audit::note_read(&mut tx, desk.gym, id, audit::Read::Context, None).await?;
     tx.commit().await?;
     let memory = wiring::memory_without_model(desk.db.clone());
     let context = context::preview(&memory, desk.scope, id).await?;
-    let value = serde_json::json!({"member": member, "consents": consents, "next_context": context});
+    let value = serde_json::json!({"member": member, "consents": consents, "restriction": restriction, "next_context": context});
     out.data(&value, |_| {
         let agreed: Vec<_> = consents.iter().map(jarvis_core::Purpose::as_str).collect();
         let agreed = if agreed.is_empty() {
@@ -153,9 +211,18 @@ async fn show(desk: &GymDesk, out: Output, id: MemberId) -> anyhow::Result<()> {
         } else {
             agreed.join(", ")
         };
+        let restricted = restriction
+            .as_ref()
+            .map(|r| {
+                format!(
+                    "\nRESTRICTED since {}: kept, and used for nothing",
+                    r.since.format("%F %T")
+                )
+            })
+            .unwrap_or_default();
         let prompt = context.as_ref().map(|c| c.prompt.as_str()).unwrap_or_default();
         format!(
-            "{} {}  (badge {}, {})\nid        {}\nvisits    {}\nagreed to {agreed}\n\n{prompt}",
+            "{} {}  (badge {}, {})\nid        {}\nvisits    {}\nagreed to {agreed}{restricted}\n\n{prompt}",
             member.first_name,
             member.last_name,
             member.badge_id,
