@@ -112,8 +112,12 @@ impl Command {
     fn needs_owner(&self) -> bool {
         use commands::{gym, user};
         match self {
-            Self::Migration(_) | Self::Db(_) | Self::Doctor(_) | Self::Backup(_) | Self::Restore(_) => true,
-            Self::Retention(_) => true,
+            Self::Migration(_)
+            | Self::Db(_)
+            | Self::Doctor(_)
+            | Self::Backup(_)
+            | Self::Restore(_)
+            | Self::Retention(_) => true,
             Self::Member(c) => c.needs_owner(),
             Self::Gym(c) => matches!(c, gym::Command::Add { .. } | gym::Command::ExternalModels { .. }),
             Self::User(c) => matches!(c, user::Command::Add { .. }),

@@ -24,6 +24,7 @@ mod lint;
 mod logs;
 mod many;
 mod outage;
+mod privacy;
 mod program;
 mod provider;
 mod schema_fuzz;

@@ -155,7 +155,7 @@ where
 }
 
 fn session_id(id: String) -> Result<SessionId, DbError> {
-    id.parse().map_err(|_| DbError::unknown_word("session_id"))
+    SessionId::try_from(id).map_err(|_| DbError::unknown_word("session_id"))
 }
 
 fn language(word: &str) -> Language {

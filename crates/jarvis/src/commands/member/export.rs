@@ -25,9 +25,9 @@ pub struct Arguments {
     /// The gym, by slug or id
     #[arg(long)]
     gym: Option<String>,
-    /// The folder to make [default: exports/ID-TIME in the data folder]
+    /// The folder to make; JARVIS keeps no copy
     #[arg(long, value_name = "FOLDER")]
-    to: Option<PathBuf>,
+    to: PathBuf,
     /// The language of the page to read
     #[arg(long, default_value = "fr")]
     lang: Lang,
@@ -38,12 +38,7 @@ pub async fn run(global: &Global, out: Output, arguments: Arguments) -> anyhow::
     let desk = connection::desk(global, arguments.gym.as_deref()).await?;
     let id = connection::find_member(&desk, &arguments.member).await?;
     let now = SystemClock.now();
-    let folder = match &arguments.to {
-        Some(folder) => folder.clone(),
-        None => connection::home(global)?
-            .join("exports")
-            .join(format!("{id}-{}", now.format("%Y%m%dT%H%M%SZ"))),
-    };
+    let folder = &arguments.to;
     let (data, page) = (folder.join("member.json"), folder.join("member.html"));
     if data.exists() || page.exists() {
         return Err(WrongUse(format!(

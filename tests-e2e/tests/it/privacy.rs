@@ -1,0 +1,138 @@
+//! What members can ask for, through the built program: a consent withdrawn, everything handed out, a restriction.
+
+use crate::gyms::{self, EVERYTHING, GOAL};
+use crate::program::{Program, text};
+use crate::server::Server;
+use crate::stored::{everything, traces};
+use jarvis_testkit::TestDb;
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+const CANARY: &str = "Mon perroquet turquoise s'appelle Archibald et j'ai mal au genou";
+const WORDS: [&str; 3] = ["turquoise", "archibald", "genou"];
+
+/// Until the removal that a withdrawal asked for is done.
+async fn removed(program: &Program, badge: &str) -> Value {
+    let begun = Instant::now();
+    loop {
+        let shown = program.json(&["consent", "show", badge]).await;
+        if shown["withdrawals"][0]["state"] == "completed" {
+            return shown;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(60), "{shown}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_withdrawn_consent_takes_everything_along_and_everything_can_be_handed_out_before() {
+    let db = TestDb::new().await;
+    let program = Program::on(&db);
+    let server = Server::serve(&program).await;
+    gyms::gym(&program, "lyon").await;
+    let member = gyms::member(&program, "lyon", "BADGE_001", "Zoé", EVERYTHING).await;
+    gyms::member(&program, "lyon", "BADGE_002", "Julie", EVERYTHING).await;
+    let kiosk = gyms::kiosk(&program, &server, "lyon", "entree").await.caller;
+    assert_eq!(kiosk.converse("BADGE_001", &[CANARY]).await["state"], "processed");
+    assert_eq!(kiosk.converse("BADGE_002", &[GOAL]).await["state"], "processed");
+
+    let folder = program.folder().join("handed-out");
+    let to = folder.display().to_string();
+    let exported = program
+        .json(&["member", "export", "BADGE_001", "--to", &to])
+        .await;
+    let (data, page) = (text(&exported, "/data"), text(&exported, "/page"));
+    let data: Value = serde_json::from_str(&std::fs::read_to_string(data).unwrap()).unwrap();
+    assert_eq!(data["member_id"], json!(member));
+    assert!(
+        data["tables"]["public.conversation_events"]
+            .to_string()
+            .contains("turquoise")
+    );
+    let page = std::fs::read_to_string(page).unwrap();
+    assert!(page.contains("turquoise") && page.contains("Vos conversations") && !page.contains("cinq kilos"));
+    let again = program.run(&["member", "export", "BADGE_001", "--to", &to]).await;
+    assert_eq!(again.code, 2, "{again:?}");
+    std::fs::remove_dir_all(&folder).unwrap();
+
+    assert_eq!(
+        program
+            .json(&["member", "restrict", "BADGE_001", "--reason", "demande 12"])
+            .await["changed"],
+        true
+    );
+    assert_eq!(kiosk.open("BADGE_001").await["context"]["facts"], json!([]));
+    assert_eq!(
+        program.json(&["member", "restrict", "BADGE_001", "--lift"]).await["changed"],
+        true
+    );
+    assert_ne!(kiosk.open("BADGE_001").await["context"]["facts"], json!([]));
+
+    program
+        .json(&["consent", "record", "BADGE_001", "--refuse", "memory"])
+        .await;
+    let shown = removed(&program, "BADGE_001").await;
+    assert_eq!(shown["withdrawals"][0]["purpose"], "memory");
+    let stored = everything(db.admin_pool()).await;
+    assert_eq!(traces(stored.iter().map(String::as_str), &WORDS), [""; 0]);
+    assert!(!traces(stored.iter().map(String::as_str), &["cinq kilos"]).is_empty());
+    let in_files = files_with(program.folder(), &WORDS);
+    assert_eq!(in_files, Vec::<String>::new());
+
+    let audit = program.json(&["audit", "list", "--member", "BADGE_001"]).await;
+    let actions: Vec<String> = audit
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| text(e, "/action"))
+        .collect();
+    for action in [
+        "consent.withdraw",
+        "consent.grant",
+        "restriction.insert",
+        "restriction.delete",
+        "member.export",
+        "member.insert",
+        "context.read",
+    ] {
+        assert!(actions.iter().any(|a| a == action), "{action} in {actions:?}");
+    }
+    let filtered = program
+        .json(&["audit", "list", "--action", "restriction", "--limit", "1"])
+        .await;
+    assert_eq!(filtered[0]["action"], "restriction.delete", "{filtered}");
+    let (_, written) = server.stop(Signal::SIGTERM).await;
+    assert_eq!(traces(written.so_far().lines(), &WORDS), [""; 0]);
+
+    let due = program.json(&["retention"]).await;
+    let events = due
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|d| d["subject"] == "events")
+        .unwrap();
+    assert_eq!((&events["days"], &events["rows"]), (&json!(90), &json!(0)));
+    program.json(&["retention", "--set", "events=60"]).await;
+    let unknown = program.run(&["retention", "--set", "dreams=60"]).await;
+    assert_eq!(unknown.code, 2, "{unknown:?}");
+    let done = program.json(&["retention", "--run"]).await;
+    assert!(done.as_array().unwrap().iter().any(|d| d["days"] == 60), "{done}");
+}
+
+/// Files under a folder in which one of these words stands.
+fn files_with(folder: &std::path::Path, words: &[&str]) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files_with(&path, words));
+        } else if let Ok(bytes) = std::fs::read(&path) {
+            let text = String::from_utf8_lossy(&bytes).to_lowercase();
+            if words.iter().any(|word| text.contains(word)) {
+                found.push(path.display().to_string());
+            }
+        }
+    }
+    found
+}
