@@ -241,6 +241,11 @@ async fn no_entry_of_a_ledger_is_ever_edited() {
 async fn erasing_a_member_erases_every_row_of_theirs_and_nobody_elses() {
     let world = World::new().await;
     let mut tx = world.act_as(MANAGER_A).await;
+    run(
+        &mut tx,
+        "insert into jarvis.restrictions (gym_id, member_id) values ({A}, {a1}), ({A}, {a2})",
+    )
+    .await;
     assert_eq!(
         run(&mut tx, "delete from public.gym_members_v2 where id = {a1}").await,
         1
