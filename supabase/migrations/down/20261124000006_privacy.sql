@@ -59,5 +59,8 @@ begin
   if to_regclass('jarvis.memory_windows') is not null then
     revoke delete on jarvis.memory_windows from jarvis_writer;
   end if;
+  if to_regclass('jarvis.fact_endings') is not null then
+    revoke select, delete on jarvis.fact_endings from jarvis_writer;
+  end if;
 end
 $windows$;
