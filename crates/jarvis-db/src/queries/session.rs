@@ -459,10 +459,8 @@ pub async fn list_waiting(
     )
     .fetch_all(&mut **tx)
     .await?;
-    Ok(rows
-        .into_iter()
-        .filter_map(|r| orphan(&r.session_id, r.gym_id))
-        .collect())
+    let waiting = rows.into_iter().filter_map(|r| orphan(&r.session_id, r.gym_id));
+    Ok(waiting.collect())
 }
 
 /// One row that this version cannot read must not keep the others waiting.
