@@ -422,10 +422,8 @@ pub async fn close_orphans(
     )
     .fetch_all(&mut **tx)
     .await?;
-    Ok(rows
-        .into_iter()
-        .filter_map(|r| orphan(&r.session_id, r.gym_id))
-        .collect())
+    let found = rows.into_iter().filter_map(|r| orphan(&r.session_id, r.gym_id));
+    Ok(found.collect())
 }
 
 /// Touches open sessions dated in the future, whose clock jumped: they count as heard of now. For the system scope.
@@ -469,10 +467,8 @@ fn orphan(session_id: &str, gym_id: Uuid) -> Option<Orphan> {
     if parsed.is_none() {
         tracing::error!(gym = %gym_id, "a session has an id that is none; it is left alone");
     }
-    parsed.map(|session_id| Orphan {
-        session_id,
-        gym_id: gym_id.into(),
-    })
+    let gym_id = gym_id.into();
+    parsed.map(|session_id| Orphan { session_id, gym_id })
 }
 
 /// Ends the open sessions of a kiosk; returns them.
