@@ -15,7 +15,7 @@ const WORLD: &str = "
     values ('aaaaaaaa-0000-7000-8000-000000000001', 'aaaaaaaa-0000-7000-8000-000000000000', 'BADGE_001', 'Sophie', 'Martin')";
 
 /// What is planted, and what doctor calls it.
-const PLANTED: [(&str, &str); 9] = [
+const PLANTED: [(&str, &str); 10] = [
     (
         "memory_unsearchable",
         "set session_replication_role = replica;
@@ -45,6 +45,14 @@ const PLANTED: [(&str, &str); 9] = [
         "jobs_abandoned",
         "insert into jarvis.jobs (kind, state, attempt, lease_until, leased_by)
          values ('memory.sweep_orphans', 'running', 1, now() - interval '6 minutes', 'a worker')",
+    ),
+    (
+        "models_degraded",
+        "set session_replication_role = replica;
+         insert into public.conversation_sessions (session_id, gym_id, member_id, state, state_reason, started_at, ended_at,
+                                                   processed_at, degraded_reason)
+         select 's-1', gym_id, id, 'empty', 'no_consent', now(), now(), now(), 'circuit_open' from public.gym_members_v2;
+         reset session_replication_role",
     ),
     (
         "database_holes",
@@ -130,6 +138,45 @@ async fn doctor_finds_what_is_planted_and_says_cause_and_mend_in_both_languages(
             "nothing that was said is shown: {said:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_model_that_ends_is_told_and_a_gym_whose_model_is_not_set_here_is_noted() {
+    let db = TestDb::new().await;
+    plant(&db, WORLD).await;
+    let mut program = Program::on(&db);
+    let allowed = program
+        .json(&["gym", "external-models", "allow", "--gym", "lyon"])
+        .await;
+    assert_eq!(allowed["external_models"], true);
+    let report = program.json(&["doctor"]).await;
+    assert!(
+        codes(&report, "notes").contains(&"models_unused".to_owned()),
+        "{report}"
+    );
+    program.set("JARVIS_CHAT", "openai");
+    program.set("JARVIS_OPENAI_BASE_URL", "http://127.0.0.1:9/v1");
+    let report = program.json(&["doctor"]).await;
+    assert!(
+        !codes(&report, "notes").contains(&"models_unused".to_owned()),
+        "{report}"
+    );
+    // Its last day is 2027-01-14, which is near or past.
+    program.set("JARVIS_CHAT_MODEL", "gpt-4o-mini");
+    let report = found(&program, &[]).await;
+    assert_eq!(codes(&report, "findings"), ["model_ending"], "{report}");
+    let told = text(&report, "/findings/0/examples/0");
+    assert!(
+        told.contains("2027-01-14") && told.contains("gpt-6-luna"),
+        "{told}"
+    );
+    program.set("JARVIS_MODELS_EU_ONLY", "true");
+    program.set("JARVIS_OPENAI_BASE_URL", "https://api.openai.com/v1");
+    let refused = program.run(&["serve", "--listen", "127.0.0.1:0"]).await;
+    assert!(
+        refused.code == 2 && refused.stderr.contains("European Union"),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test]
@@ -264,6 +311,9 @@ async fn every_finding_is_explained_and_planted_in_a_test() {
         "login_too_powerful",
         "disk_low",
         "model_missing",
+        "model_ending",
+        "models_unused",
+        "database_unchecked",
         "clock_skew",
     ];
     let here = PLANTED
