@@ -1,14 +1,17 @@
 //! Shapes on the wire that more than one endpoint answers with.
 
+mod recalled;
+
+pub(crate) use recalled::RecalledView;
+
 use crate::words::{CategoryWord, ChannelWord, EndReasonWord, LanguageWord, SentimentWord, SessionStateWord};
 use chrono::{DateTime, NaiveDate, Utc};
 use jarvis_core::{Category, Channel, EndReason, Fact, Language, SessionState};
 use jarvis_db::queries::event::EventCounts;
 use jarvis_db::queries::kiosk::Kiosk;
 use jarvis_db::queries::session::Session;
-use jarvis_db::queries::summary::{Match, Summary};
+use jarvis_db::queries::summary::Summary;
 use jarvis_memory::context::{Context, KnownConversation, KnownFact, Who};
-use jarvis_memory::recall::{RecallMethod, Recalled};
 use jarvis_memory::sessions::SessionDetail;
 use serde::Serialize;
 use serde_json::Value;
@@ -410,61 +413,6 @@ impl From<Summary> for SummaryView {
             embedding_model: s.embedding_model,
             embedding_dimensions: s.embedding_dimensions,
             created_at: s.created_at,
-        }
-    }
-}
-
-/// Ranked memories of one member.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-#[schema(as = Recalled)]
-pub(crate) struct RecalledView {
-    /// `embedding`: by meaning. `full_text`: by words, since no embedding model is there or its provider fails.
-    #[schema(value_type = String, example = "embedding")]
-    method: RecallMethod,
-    /// Best first; empty when nothing fits.
-    memories: Vec<MemoryView>,
-}
-
-/// A past conversation that fits a question.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-#[schema(as = RecalledMemory)]
-pub(crate) struct MemoryView {
-    /// The summary's id.
-    id: Uuid,
-    /// The session.
-    session_id: String,
-    /// What was said, in short.
-    summary_text: String,
-    /// What it was about.
-    key_topics: Vec<String>,
-    /// How the member sounded.
-    #[schema(value_type = Option<SentimentWord>)]
-    sentiment: Option<String>,
-    /// How near it is to the question, 0 to 1, calibrated: from 0.7 on it is likely relevant.
-    similarity: f64,
-    /// When that session ended.
-    created_at: DateTime<Utc>,
-}
-
-impl From<Recalled> for RecalledView {
-    fn from(r: Recalled) -> Self {
-        Self {
-            method: r.method,
-            memories: r.memories.into_iter().map(MemoryView::from).collect(),
-        }
-    }
-}
-
-impl From<Match> for MemoryView {
-    fn from(m: Match) -> Self {
-        Self {
-            id: m.id.into(),
-            session_id: m.session_id,
-            summary_text: m.summary_text,
-            key_topics: m.key_topics,
-            sentiment: m.sentiment,
-            similarity: m.similarity,
-            created_at: m.created_at,
         }
     }
 }

@@ -2,24 +2,30 @@
 
 use crate::extract::mask_health;
 use crate::quarantine::{steers, value_steers};
-use crate::recall::DEFAULT_THRESHOLD;
+use crate::recall::{DEFAULT_THRESHOLD, MAX_QUERY_CHARS, WEIGHTS};
 use crate::{Memory, MemoryError};
 use chrono::{DateTime, NaiveDate, Utc};
 use jarvis_core::{Category, ConsentSet, Fact, FactId, Language, MemberId, Purpose, Scope};
 use jarvis_db::ScopedTx;
 use jarvis_db::queries::consent;
 use jarvis_db::queries::fact::{self, FactFilter};
+use jarvis_db::queries::gym;
 use jarvis_db::queries::member::{self, Member};
-use jarvis_db::queries::summary;
+use jarvis_db::queries::summary::{self, Summary};
+use jarvis_db::queries::window::{self, Near, Question};
 use serde::Serialize;
 use serde_json::Value;
+use std::time::Duration;
 
 /// The most tokens a context may take.
 pub const MAX_TOKENS: usize = 800;
 /// Characters per token, low on purpose: French JSON has about 3.3 with the usual tokenizers.
 const CHARS_PER_TOKEN: usize = 3;
 /// Memories offered at most.
-const MAX_MEMORIES: i32 = 3;
+const MAX_MEMORIES: usize = 3;
+/// How long the search for them may take: a member stands before the kiosk. Facts and the last conversation are there
+/// already.
+const PATIENCE: Duration = Duration::from_millis(500);
 /// Facts beside the injuries that are looked at; more would not fit.
 const MAX_OTHER_FACTS: i64 = 40;
 /// Stated goals of the profile that are told, and the longest one, in characters.
@@ -125,8 +131,11 @@ pub(crate) async fn read(
         ..FactFilter::default()
     };
     let facts = fact::list(tx, gym, member.id, filter, now).await?;
-    let last = summary::list_newest(tx, gym, member.id, 1).await?;
-    let near = summary::match_last(tx, gym, member.id, DEFAULT_THRESHOLD, MAX_MEMORIES).await?;
+    let last = summary::list_newest(tx, gym, member.id, 1)
+        .await?
+        .into_iter()
+        .next();
+    let near = before_the_first_word(tx, member, &facts, last.as_ref()).await?;
     let told = |at, summary| KnownConversation {
         date: member.day_of(at),
         summary,
@@ -135,10 +144,38 @@ pub(crate) async fn read(
         .into_iter()
         .map(|s| told(s.created_at, s.summary_text))
         .collect();
-    memories.extend(near.into_iter().map(|m| told(m.created_at, m.summary_text)));
+    memories.extend(near.into_iter().filter_map(|m| Some(told(m.at, m.summary_text?))));
     dedup(&mut memories);
-    memories.truncate(usize::try_from(MAX_MEMORIES).unwrap_or(usize::MAX));
+    memories.truncate(MAX_MEMORIES);
     Ok(build(member, consents, language, &facts, memories, now))
+}
+
+/// The conversations nearest to the open goals and to the last one, by words and by the direction that is stored.
+async fn before_the_first_word(
+    tx: &mut ScopedTx,
+    member: &Member,
+    facts: &[Fact],
+    last: Option<&Summary>,
+) -> Result<Vec<Near>, MemoryError> {
+    let Some(last) = last else { return Ok(Vec::new()) };
+    let goals = facts.iter().filter(|f| f.category == Category::Goal);
+    let mut words: Vec<&str> = goals.filter_map(|f| f.source_quote.as_deref()).collect();
+    words.push(&last.summary_text);
+    let model = gym::embedding_model(tx, member.gym_id).await?;
+    let vector = window::last_direction(tx, member.gym_id, member.id, &model).await?;
+    let question = Question {
+        text: &shortened(&words.join(" "), MAX_QUERY_CHARS),
+        vector: vector.as_deref(),
+        with_turns: false,
+        with_health: false,
+        weights: WEIGHTS,
+        k: 1 + i32::try_from(MAX_MEMORIES).unwrap_or(1),
+    };
+    let (near, _) = window::recall_within(tx, member.gym_id, member.id, &question, PATIENCE).await?;
+    Ok(near
+        .into_iter()
+        .filter(|near| near.similarity >= DEFAULT_THRESHOLD)
+        .collect())
 }
 
 /// The context that the next session of a member would be given. `None` when the scope sees no such member.

@@ -15,6 +15,9 @@ use std::time::{Duration, Instant};
 /// A person waits for the answer to a question: a provider that takes longer than this is not waited for.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// Texts that a provider is given at once: well under what any takes in a request.
+const BATCH: usize = 64;
+
 /// The source of embeddings. There is no pretended one: without weights and provider, recall is by words.
 #[derive(Clone)]
 pub enum Embedder {
@@ -46,6 +49,14 @@ pub struct Embedded {
     /// 1536 numbers, unit norm.
     pub vector: Vec<f32>,
     /// What a provider counted; none for a local model.
+    pub spent: Option<Spent>,
+}
+
+/// Vectors of several texts and what they cost together.
+pub struct EmbeddedMany {
+    /// One per text, as [`Embedded::vector`]; none for a text without words.
+    pub vectors: Vec<Option<Vec<f32>>>,
+    /// What a provider counted.
     pub spent: Option<Spent>,
 }
 
@@ -128,6 +139,27 @@ impl Embedder {
     /// The vector of something to be found under `model`, as [`Embedder::query`].
     pub async fn passage(&self, model: &str, text: &str) -> Result<Option<Embedded>, MemoryError> {
         self.embed(model, Kind::Passage, text).await
+    }
+
+    /// The vectors of several things to be found under `model`, as [`Embedder::passage`]; `None` when this process cannot
+    /// compute that model.
+    pub async fn passages(
+        &self,
+        model: &str,
+        texts: Vec<String>,
+    ) -> Result<Option<EmbeddedMany>, MemoryError> {
+        match self {
+            Self::Unavailable(_) => Ok(None),
+            Self::Local(local) => embed_many_here(local, model, texts).await,
+            Self::Provider(provider) if provider.model == model => {
+                let embedded = provider.embed_many(texts).await;
+                embedded.map(Some).map_err(MemoryError::Embedding)
+            }
+            Self::Provider(provider) => match &provider.local {
+                Some(local) => embed_many_here(local, model, texts).await,
+                None => Ok(None),
+            },
+        }
     }
 
     async fn embed(&self, model: &str, kind: Kind, text: &str) -> Result<Option<Embedded>, MemoryError> {
@@ -221,7 +253,65 @@ async fn embed_here(
     Ok(vector.map(|vector| Embedded { vector, spent: None }))
 }
 
+/// One text at a time on a blocking thread, so that a long conversation does not hold it for many seconds.
+async fn embed_many_here(
+    local: &Arc<LocalEmbedder>,
+    model: &str,
+    texts: Vec<String>,
+) -> Result<Option<EmbeddedMany>, MemoryError> {
+    let mut vectors = Vec::with_capacity(texts.len());
+    for text in &texts {
+        if !has_words(text) {
+            vectors.push(None);
+            continue;
+        }
+        match embed_here(local, model, Kind::Passage, text).await? {
+            Some(embedded) => vectors.push(Some(embedded.vector)),
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(EmbeddedMany { vectors, spent: None }))
+}
+
+fn has_words(text: &str) -> bool {
+    text.chars().any(char::is_alphanumeric)
+}
+
 impl Provider {
+    async fn embed_many(&self, texts: Vec<String>) -> Result<EmbeddedMany, LlmError> {
+        let mut many = EmbeddedMany {
+            vectors: vec![None; texts.len()],
+            spent: None,
+        };
+        let (places, inputs): (Vec<usize>, Vec<String>) = texts
+            .into_iter()
+            .enumerate()
+            .filter(|(_, text)| has_words(text))
+            .unzip();
+        for (places, inputs) in places.chunks(BATCH).zip(inputs.chunks(BATCH)) {
+            let _timed = Timed::new("provider");
+            let reply = self.client.embed(inputs).await;
+            note_call(&reply);
+            let reply = reply?;
+            if reply.vectors.len() != inputs.len() {
+                return Err(LlmError::unusable_vector());
+            }
+            for (place, vector) in places.iter().zip(reply.vectors) {
+                let vector = stored_form(vector).ok_or_else(LlmError::unusable_vector)?;
+                if let Some(slot) = many.vectors.get_mut(*place) {
+                    *slot = Some(vector);
+                }
+            }
+            let spent = many.spent.get_or_insert_with(|| Spent {
+                provider: self.name.clone(),
+                model: reply.model,
+                usage: Usage::default(),
+            });
+            spent.usage += reply.usage;
+        }
+        Ok(many)
+    }
+
     async fn embed(&self, kind: Kind, text: &str) -> Result<Embedded, LlmError> {
         let _timed = Timed::new("provider");
         let inputs = [text.to_owned()];

@@ -22,8 +22,9 @@ pub mod sessions;
 mod spending;
 pub mod summary;
 pub mod vectors;
+pub mod windows;
 
-pub use embedder::{Embedded, Embedder, Provider, Spent, standing};
+pub use embedder::{Embedded, EmbeddedMany, Embedder, Provider, Spent, standing};
 pub use error::MemoryError;
 pub use reader::{Reader, degraded};
 

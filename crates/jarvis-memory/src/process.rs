@@ -1,6 +1,8 @@
 //! From a closed session to memory: transcript, facts, summary, embedding, one transaction.
 
 mod facts;
+pub mod note;
+mod turns;
 mod unworked;
 
 use crate::extract::{self, ExtractionInput, Speaker, Turn, mask_health, passes_evidence_gate};
@@ -8,7 +10,8 @@ use crate::facts::FORGOTTEN_MASK;
 use crate::heads::{Judge, WITH_HEADS};
 use crate::jobs::ProcessSession;
 use crate::measure::{self, Facts};
-use crate::{Embedded, Memory, MemoryError, category, quarantine, reader, sentiment, spending, summary};
+use crate::windows::TurnVectors;
+use crate::{Memory, MemoryError, category, quarantine, reader, sentiment, summary};
 use chrono::{DateTime, Utc};
 use jarvis_core::embedding::UNKNOWN_MODEL;
 use jarvis_core::{
@@ -21,6 +24,7 @@ use jarvis_db::queries::member::{self, Member};
 use jarvis_db::queries::privacy;
 use jarvis_db::queries::session::{self, Outcome, Session};
 use jarvis_db::queries::summary::NewSummary;
+use jarvis_db::queries::window;
 use jarvis_db::{DbError, ScopedTx};
 use jarvis_jobs::JobError;
 
@@ -29,20 +33,6 @@ pub const MAX_ATTEMPTS: i32 = 8;
 
 /// What a conversation is worked with at most, in characters: some six hours of talk. All of it stays stored.
 const MAX_WORKED_CHARS: usize = 200_000;
-
-/// The stable notes that processing leaves on a session.
-pub mod note {
-    /// Spans about health were not stored, for want of consent.
-    pub const HEALTH_WITHHELD: &str = "health_withheld";
-    /// No embedding model was there; the summary is found by words only.
-    pub const EMBEDDING_UNAVAILABLE: &str = "embedding_unavailable";
-    /// Facts did not pass the evidence gate or a guard.
-    pub const FACTS_REJECTED: &str = "facts_rejected";
-    /// The conversation was too long to be worked with to its end.
-    pub const TRANSCRIPT_TRUNCATED: &str = "transcript_truncated";
-    /// Another application had written the summary; it was kept.
-    pub const FOREIGN_SUMMARY_KEPT: &str = "foreign_summary_kept";
-}
 
 /// Runs the job of one session.
 ///
@@ -136,6 +126,8 @@ struct Material {
     turns: Vec<Turn>,
     /// Turns that tried to steer the assistant.
     quarantined: u64,
+    /// When each of them was.
+    said_at: Vec<DateTime<Utc>>,
     /// What to know about the turns: stable codes.
     notes: Vec<&'static str>,
 }
@@ -154,11 +146,9 @@ async fn read_material(
     let consents = consent::in_force(tx, gym, member.id).await?;
     let embedding_model = gym_row::embedding_model(tx, gym).await?;
     let external_models = gym_row::allows_external_models(tx, gym).await?;
-    let mut turns: Vec<Turn> = event::list_transcript(tx, gym, id)
-        .await?
-        .into_iter()
-        .map(turn)
-        .collect();
+    let transcript = event::list_transcript(tx, gym, id).await?;
+    let said_at = transcript.iter().map(|row| row.timestamp).collect();
+    let mut turns: Vec<Turn> = transcript.into_iter().map(turn).collect();
     let stored_turns = i64::try_from(turns.len()).unwrap_or(i64::MAX);
     let mut notes = Vec::new();
     if session.withheld_health_spans > 0 {
@@ -176,6 +166,7 @@ async fn read_material(
         stored_turns,
         turns,
         quarantined: 0,
+        said_at,
         notes,
     }))
 }
@@ -256,7 +247,8 @@ struct Digest {
     sentiment_score: f64,
     /// What read the conversation.
     extractor: &'static str,
-    embedding: Option<Embedded>,
+    embedding: Option<Vec<f32>>,
+    turns: TurnVectors,
     /// The model that read the conversation; the rules did without one.
     read_by: Option<String>,
     /// Why the rules read it although a model should have.
@@ -288,19 +280,7 @@ async fn read_out(memory: &Memory, mut material: Material) -> Result<(Material, 
         if material.external_models {
             read_by_model(memory, &material, digest).await?;
         }
-        let model = &material.embedding_model;
-        digest.embedding = memory.embedder.passage(model, &digest.summary.text).await?;
-        if let Some(spent) = digest.embedding.as_ref().and_then(|e| e.spent.as_ref()) {
-            let session = &material.session;
-            spending::record(
-                memory,
-                session.gym_id,
-                Some(&session.session_id),
-                spent,
-                "embedding",
-            )
-            .await?;
-        }
+        (digest.embedding, digest.turns) = turns::embed(memory, &material, &digest.summary.text).await?;
     }
     Ok((material, plan))
 }
@@ -373,6 +353,7 @@ fn digest(material: &Material, judge: Option<&Judge>) -> Digest {
         embedding: None,
         read_by: None,
         degraded: None,
+        turns: TurnVectors::new(),
     }
 }
 
@@ -408,6 +389,7 @@ async fn store(
     let (state, reason, rejected) = match plan {
         Plan::Nothing(reason) => {
             jarvis_db::queries::summary::erase_ours(&mut tx, gym, id).await?;
+            window::erase_of_session(&mut tx, gym, id).await?;
             (SessionState::Empty, Some(reason), 0)
         }
         Plan::Remember(digest) => {
@@ -463,6 +445,7 @@ async fn write_digest(
     if model.is_none() {
         notes.push(note::EMBEDDING_UNAVAILABLE.to_owned());
     }
+    turns::write(tx, material, &digest.turns).await?;
     let summary = NewSummary {
         id: SummaryId::new(now),
         session: &material.session.session_id,
@@ -471,7 +454,7 @@ async fn write_digest(
         key_topics: &digest.summary.key_topics,
         sentiment: digest.sentiment.as_str(),
         sentiment_score: digest.sentiment_score,
-        embedding: digest.embedding.map(|embedded| embedded.vector),
+        embedding: digest.embedding,
         embedding_model: model.unwrap_or(UNKNOWN_MODEL),
         language: material.session.language.as_str(),
         duration_seconds: material.duration_seconds(),

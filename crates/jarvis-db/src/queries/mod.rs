@@ -17,6 +17,7 @@ pub mod reembed;
 pub mod retention;
 pub mod session;
 pub mod summary;
+pub mod window;
 
 use crate::DbError;
 

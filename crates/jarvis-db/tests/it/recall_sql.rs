@@ -373,3 +373,129 @@ async fn a_members_search_reads_no_other_members_vectors() {
         "{plan}"
     );
 }
+
+/// Kind, words or session of what the fused function finds for a question without a vector.
+fn fused(member: &str, question: &str) -> String {
+    format!(
+        "select concat_ws(': ', kind, coalesce(said, session_id))
+           from jarvis.recall_memory({{A}}, {member}, '{question}', null, true, true, 1, 0.2, 4, 5) where words > 0"
+    )
+}
+
+#[tokio::test]
+async fn turns_and_summaries_are_found_by_their_words_in_one_call() {
+    let world = World::new().await;
+    let mut tx = world.act_as(SERVER_A).await;
+    let found = lines(&mut tx, &fused("{a1}", "genou")).await;
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(
+        found.iter().any(|f| f.starts_with("turn: J'ai mal au genou")),
+        "{found:?}"
+    );
+    assert!(found.iter().any(|f| f == "summary: session-a1"), "{found:?}");
+    for nothing in ["parapluie", "", "| & ! :* <->", "le la les"] {
+        assert_eq!(
+            lines(&mut tx, &fused("{a1}", nothing)).await,
+            Vec::<String>::new()
+        );
+    }
+}
+
+#[tokio::test]
+async fn turns_are_a_managers_to_read_and_nobodys_of_another_gym() {
+    let world = World::new().await;
+    let mut tx = world.act_as(MANAGER_A).await;
+    assert_eq!(lines(&mut tx, &fused("{a1}", "genou")).await.len(), 2);
+    become_(&mut tx, STAFF_A).await;
+    assert_eq!(
+        lines(&mut tx, &fused("{a1}", "genou")).await,
+        Vec::<String>::new()
+    );
+    become_(&mut tx, crate::world::SERVER_B).await;
+    assert_eq!(
+        lines(&mut tx, &fused("{a1}", "genou")).await,
+        Vec::<String>::new()
+    );
+    // The member of one gym under the name of another.
+    become_(&mut tx, SERVER_A).await;
+    assert_eq!(
+        lines(&mut tx, &fused("{b1}", "genou")).await,
+        Vec::<String>::new()
+    );
+}
+
+#[tokio::test]
+async fn without_consent_to_health_no_turn_that_tells_of_it_is_found() {
+    let world = World::new().await;
+    let mut tx = world.act_as(SERVER_A).await;
+    let turns =
+        "select count(*) from jarvis.recall_memory({A}, {a1}, 'genou', null, true, false, 1, 0.2, 4, 5)
+                  where kind = 'turn'";
+    assert_eq!(one::<i64>(&mut tx, turns).await, 0);
+    run(
+        &mut tx,
+        "update jarvis.memory_windows set tells_health = false where member_id = {a1}",
+    )
+    .await;
+    assert_eq!(one::<i64>(&mut tx, turns).await, 1);
+}
+
+#[tokio::test]
+async fn the_order_is_the_sum_of_the_z_scores_and_only_the_gyms_model_is_compared() {
+    let world = World::new().await;
+    let mut tx = world.act_as(SERVER_A).await;
+    let (near, far) = (vector(1, 2), vector(2, 2));
+    store(&mut tx, "{a9}", "near", LOCAL, &near).await;
+    store(&mut tx, "{a9}", "far", LOCAL, &far).await;
+    store(&mut tx, "{a9}", "foreign", "text-embedding-3-small", &near).await;
+    run(
+        &mut tx,
+        "update public.conversation_summaries set summary_text = 'Marathon en avril.', language = 'fr'
+          where session_id = 'far'",
+    )
+    .await;
+    let question = literal(&near).replace("::extensions.vector", "::extensions.halfvec");
+    let order = |weight: &str| {
+        format!(
+            "select session_id from jarvis.recall_memory({{A}}, {{a9}}, 'marathon', {question}, true, true, 1, {weight}, 4, 5)"
+        )
+    };
+    // Two vectors: z-scores 1 and -1; three rows, one with the word: 1.41 and twice -0.71.
+    assert_eq!(lines(&mut tx, &order("0.1")).await[0], "near");
+    assert_eq!(lines(&mut tx, &order("3")).await[0], "far");
+    let compared = format!(
+        "select session_id from jarvis.recall_memory({{A}}, {{a9}}, 'x', {question}, true, true, 1, 1, 4, 5)
+          where by_meaning order by 1"
+    );
+    assert_eq!(lines(&mut tx, &compared).await, ["far", "near"]);
+}
+
+#[tokio::test]
+async fn a_recall_reads_the_rows_of_its_member_by_index() {
+    let world = World::new().await;
+    let mut tx = world.admin().await;
+    run(
+        &mut tx,
+        "insert into public.gym_members_v2 (gym_id, badge_id, first_name, last_name)
+           select {A}, 'X' || n, 'x', 'x' from generate_series(1, 300) n;
+         insert into jarvis.consent_ledger (gym_id, member_id, purpose, granted, source)
+           select gym_id, id, 'memory', true, 'import' from public.gym_members_v2 where badge_id like 'X%';
+         insert into public.conversation_sessions (gym_id, member_id, session_id)
+           select gym_id, id, 'x' || badge_id from public.gym_members_v2 where badge_id like 'X%';
+         insert into jarvis.memory_windows (event_id, gym_id, member_id, session_id, speaker, said, said_at, search)
+           select gen_random_uuid(), s.gym_id, s.member_id, s.session_id, 'member', 'x', now(), 'x:1A'
+             from public.conversation_sessions s where s.session_id like 'xX%';
+         analyze jarvis.memory_windows",
+    )
+    .await;
+    let plan = lines(
+        &mut tx,
+        "explain (costs off) select event_id from jarvis.memory_windows w where w.gym_id = {A} and w.member_id = {a1}",
+    )
+    .await
+    .join("\n");
+    assert!(
+        plan.contains("memory_windows_member") && !plan.contains("Seq Scan"),
+        "{plan}"
+    );
+}

@@ -2,6 +2,7 @@
 //! without a model unless one is given.
 
 pub mod extract;
+pub mod recall;
 pub mod set;
 pub mod summary;
 pub mod utterances;

@@ -11,7 +11,7 @@ use jarvis_db::queries::event::{self, TranscriptRow};
 use jarvis_db::queries::fact::person::{self, OwnedFact};
 use jarvis_db::queries::fact::{self, forgetting};
 use jarvis_db::queries::session::{self, Session};
-use jarvis_db::queries::{consent, member, summary};
+use jarvis_db::queries::{consent, member, summary, window};
 use jarvis_db::{DbError, ScopedTx};
 use std::collections::BTreeSet;
 
@@ -70,6 +70,8 @@ pub async fn forget(
     for session in &sessions {
         reword_summary(&mut tx, (gym, owned.member_id), session, &quotes).await?;
     }
+    // Turns outlive their events: those of conversations whose events are gone, too.
+    window::erase_saying(&mut tx, gym, owned.member_id, &quotes).await?;
     let mut made_again = Vec::new();
     for session in again {
         if make_again(&mut tx, gym, &session, now).await? {
@@ -209,6 +211,7 @@ async fn make_again(
         return Ok(false);
     }
     summary::erase_ours(tx, gym, id).await?;
+    window::erase_of_session(tx, gym, id).await?;
     session::reprocess(tx, gym, id).await?;
     jobs::enqueue_processing(tx, gym, id, now).await?;
     Ok(true)

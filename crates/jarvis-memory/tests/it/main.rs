@@ -9,6 +9,7 @@ mod privacy;
 mod reading;
 mod recalling;
 mod reembedding;
+mod remembering_turns;
 mod replaying;
 mod spending;
 mod stage;

@@ -41,9 +41,13 @@ pub async fn run(global: &Global, out: Output, a: Arguments) -> anyhow::Result<D
     if recalled.method == RecallMethod::FullText {
         talk("no embedding model here: these share words with the question");
     }
+    if !recalled.complete {
+        talk("time ran out: only past conversations were looked at, not every turn");
+    }
     out.data(&recalled, |r| {
-        if r.memories.is_empty() {
-            return "nothing noted about that".to_owned();
+        let mut text = String::new();
+        if r.nothing_noted {
+            text.push_str("nothing noted about that\n");
         }
         let rows = r.memories.iter().map(|m| {
             [
@@ -52,7 +56,22 @@ pub async fn run(global: &Global, out: Output, a: Arguments) -> anyhow::Result<D
                 m.summary_text.clone(),
             ]
         });
-        table(["similarity", "day", "summary"], rows)
+        if !r.memories.is_empty() {
+            text.push_str(&table(["similarity", "day", "summary"], rows));
+        }
+        let turns = r.turns.iter().map(|t| {
+            [
+                format!("{:.2}", t.similarity),
+                t.said_at.format("%F").to_string(),
+                t.speaker.clone(),
+                t.said.clone(),
+            ]
+        });
+        if !r.turns.is_empty() {
+            text.push('\n');
+            text.push_str(&table(["similarity", "day", "who", "said"], turns));
+        }
+        text.trim_end().to_owned()
     })?;
     Ok(Done::Ok)
 }

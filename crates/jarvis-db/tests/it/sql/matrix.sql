@@ -62,6 +62,7 @@ insert into world.probes values
   (51, 'jarvis.restrictions', '(gym_id, member_id) values ({g}, {n})', 'reason = ''x'''),
   (52, 'jarvis.retention_periods', '(subject, days) values (''x'', 1)', 'days = 2'),
   (50, 'jarvis.erasures', '(gym_id, member_id) values ({g}, gen_random_uuid())', 'erased_at = now()'),
+  (59, 'jarvis.memory_windows', '(gym_id, member_id, session_id, event_id, speaker, said, said_at, search) values ({g}, {m}, {s}, gen_random_uuid(), ''member'', ''x'', now(), '''')', 'language = ''en'''),
   (60, 'jarvis.fact_slots', '(slot, category, many, lives, health) values (''goal.x'', ''goal'', true, ''1 day'', false)', 'many = false'),
   (62, 'jarvis.fact_proposals', '(gym_id, member_id, first_fact, other_fact, reason) values ({g}, {m}, ''00000000-0000-7000-8000-000000000001'', ''00000000-0000-7000-8000-000000000002'', ''same_slot'')', 'decided_by = ''x'''),
   (63, 'jarvis.fact_endings', '(gym_id, member_id, fact_id) select {g}, {m}, id from public.member_facts where member_id = {m} and category = ''goal''', 'asked_at = now()');

@@ -46,6 +46,9 @@ insert into public.conversation_sessions (session_id, gym_id, kiosk_id, member_i
 select session_id, gym_id, kiosk_id, member_id from world.full_lives;
 insert into public.conversation_events (session_id, gym_id, member_id, event_type, transcript)
 select session_id, gym_id, member_id, 'user_transcript', 'J''ai mal au genou droit depuis janvier' from world.full_lives;
+insert into jarvis.memory_windows (event_id, session_id, gym_id, member_id, speaker, said, said_at, search)
+select id, session_id, gym_id, member_id, 'member', transcript, "timestamp", to_tsvector('public.fr', transcript)
+  from public.conversation_events;
 insert into public.member_facts (member_id, gym_id, category, fact_key, fact_value, source_session_id, source_quote)
 select member_id, gym_id, f.category, f.fact_key, f.fact_value, session_id, 'mal au genou droit'
   from world.full_lives,

@@ -1,6 +1,7 @@
 //! `jarvis eval`: figures on labelled sets, with what was missed.
 
 pub mod extract;
+pub mod recall;
 pub mod report;
 pub mod summary;
 pub mod utterances;
@@ -23,6 +24,8 @@ pub enum Command {
     Sentiment(utterances::Arguments),
     /// Accuracy of the category of labelled utterances; needs no database
     Category(utterances::Arguments),
+    /// Whether the right memories are found, on an embedded PostgreSQL made for it
+    Recall(recall::Arguments),
     /// Write the page of all figures on the sets of the repository
     Report(report::Arguments),
 }
@@ -34,6 +37,7 @@ pub async fn run(out: Output, command: Command) -> anyhow::Result<Done> {
         Command::Summary(a) => summary::run(out, &a),
         Command::Sentiment(a) => utterances::run(out, &a, Task::Sentiment).await,
         Command::Category(a) => utterances::run(out, &a, Task::Category).await,
+        Command::Recall(a) => recall::run(out, &a).await,
         Command::Report(a) => report::run(out, &a).await,
     }
 }

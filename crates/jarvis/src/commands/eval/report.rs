@@ -1,6 +1,6 @@
 //! `jarvis eval report`: the page of all figures. Every section is a module's own `section`.
 
-use super::{extract, summary, utterances};
+use super::{extract, recall, summary, utterances};
 use crate::failure::{Done, WrongUse};
 use crate::output::{Output, talk};
 use anyhow::Context;
@@ -52,7 +52,9 @@ pub async fn run(out: Output, a: &Arguments) -> anyhow::Result<Done> {
         .into());
     }
     let judge = utterances::judge().await?;
-    let page = page(&Sets::of(&a.sets), &judge)?;
+    let sets = Sets::of(&a.sets);
+    let recalled = recall::section(&sets).await?;
+    let page = page(&sets, &judge, recalled)?;
     match &a.write {
         Some(path) => {
             std::fs::write(path, page).with_context(|| format!("cannot write {}", path.display()))?;
@@ -63,11 +65,12 @@ pub async fn run(out: Output, a: &Arguments) -> anyhow::Result<Done> {
     Ok(Done::Ok)
 }
 
-fn page(sets: &Sets<'_>, judge: &Judge) -> anyhow::Result<String> {
+fn page(sets: &Sets<'_>, judge: &Judge, recalled: String) -> anyhow::Result<String> {
     let sections = [
         extract::section(sets)?,
         summary::section(sets)?,
         utterances::section(sets, judge)?,
+        recalled,
     ];
     let mut text = String::from(
         "# What memory understands, in figures\n\n\

@@ -1,0 +1,12 @@
+//! The stable notes that processing leaves on a session.
+
+/// Spans about health were not stored, for want of consent.
+pub const HEALTH_WITHHELD: &str = "health_withheld";
+/// No embedding model was there; the summary is found by words only.
+pub const EMBEDDING_UNAVAILABLE: &str = "embedding_unavailable";
+/// Facts did not pass the evidence gate or a guard.
+pub const FACTS_REJECTED: &str = "facts_rejected";
+/// The conversation was too long to be worked with to its end.
+pub const TRANSCRIPT_TRUNCATED: &str = "transcript_truncated";
+/// Another application had written the summary; it was kept.
+pub const FOREIGN_SUMMARY_KEPT: &str = "foreign_summary_kept";
