@@ -18,6 +18,9 @@ const CANARY: &str = "Archibald";
 /// Only where PostgreSQL is the program's own.
 const OF_UP: [&str; 2] = ["jarvis_embedded_postgres_up", "jarvis_disk_free_bytes"];
 
+/// Shown once a price is known: a zero would say that a model is free.
+const OF_A_PRICE: &str = "jarvis_model_cost_micro_usd";
+
 async fn get(url: &str) -> (StatusCode, String) {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let response = client
@@ -247,7 +250,7 @@ async fn what_is_scraped_is_what_is_documented_and_counts_what_happened() {
 
     let (status, text) = get(&url).await;
     assert_eq!(status, StatusCode::OK);
-    let seen = is_complete(&text, &OF_UP);
+    let seen = is_complete(&text, &[OF_UP[0], OF_UP[1], OF_A_PRICE]);
     let count = |family: &str, labels: &[(&str, &str)]| value(&seen, family, labels);
     let opened = [("method", "POST"), ("route", "/api/v1/sessions")];
     assert!(count("jarvis_http_requests", &opened) >= 3.0, "{text}");
@@ -321,7 +324,7 @@ async fn up_shows_its_postgresql_and_its_disk_too() {
             .await;
     let url = metrics_url(&server.log).await;
     traffic(&program, &server).await;
-    let seen = is_complete(&get(&url).await.1, &[]);
+    let seen = is_complete(&get(&url).await.1, &[OF_A_PRICE]);
     assert!(value(&seen, "jarvis_disk_free_bytes", &[]) > 0.0);
     assert!((value(&seen, "jarvis_embedded_postgres_up", &[]) - 1.0).abs() < f64::EPSILON);
     let (status, _) = server.stop(Signal::SIGTERM).await;
