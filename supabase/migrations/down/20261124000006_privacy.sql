@@ -40,7 +40,7 @@ revoke select on jarvis.adopted_members, jarvis.adoption_remains, jarvis.data_ma
   public.member_fitness_profile, public.member_preferences, public.member_visits from jarvis_writer;
 revoke select, insert, delete on jarvis.audit_log from jarvis_writer;
 revoke select, delete on public.conversation_summaries, public.insights_reports, public.manager_alerts from jarvis_writer;
-grant select (id, session_id, gym_id, member_id, summary_text, key_topics, sentiment, search, created_at, tells_health)
+grant select (id, session_id, gym_id, member_id, summary_text, key_topics, sentiment, search, created_at, tells_health, language)
    on public.conversation_summaries to jarvis_writer;
 revoke delete on jarvis.member_analytics_history from jarvis_writer;
 revoke select, delete on public.conversation_events from jarvis_writer;
