@@ -422,6 +422,7 @@ comment on function jarvis.audit_kept() is 'Déclencheur : une ligne du journal 
 create table jarvis.retention_periods (
   subject    text primary key check (subject ~ '^[a-z_]+$'),
   days       integer not null check (days between 1 and 36500),
+  begun_at   timestamptz not null default now(),
   changed_at timestamptz not null default now()
 );
 alter table jarvis.retention_periods enable row level security;
@@ -430,6 +431,7 @@ revoke all on jarvis.retention_periods from public, anon, authenticated, service
 comment on table jarvis.retention_periods is 'Durées de conservation, en jours, par sujet.';
 comment on column jarvis.retention_periods.subject is 'Ce qui est conservé.';
 comment on column jarvis.retention_periods.days is 'Pendant combien de jours.';
+comment on column jarvis.retention_periods.begun_at is 'Début de l''application : d''elle-même, elle n''efface rien avant qu''une durée entière ne soit passée depuis.';
 comment on column jarvis.retention_periods.changed_at is 'Dernier changement de la durée.';
 grant select on jarvis.retention_periods to jarvis_system, jarvis_server, jarvis_writer;
 create policy retention_periods_system_select on jarvis.retention_periods for select to jarvis_system using (true);
@@ -440,19 +442,27 @@ insert into jarvis.retention_periods (subject, days) values
 
 -- Takes away what is past its time, in all gyms. A health fact that still holds is never dropped silently: it goes some
 -- time after it was retired or ran out, which its member is asked about first.
-create function jarvis.expire(at timestamptz) returns table (subject text, days integer, gone bigint)
+--
+-- Unasked, nothing goes before a whole period has passed since retention began here: who arrives with years of data, by an
+-- upgrade or by adoption, has that long to see what will go (`jarvis retention`).
+create function jarvis.expire(at timestamptz, unasked boolean default false) returns table (subject text, days integer, gone bigint)
   language plpgsql security definer set search_path = ''
   as $$
 declare
   until timestamptz;
+  begun timestamptz;
   ids uuid[];
 begin
   if jarvis.request_role() <> 'jarvis_system' then
     raise exception using errcode = '42501', message = 'only the system applies retention';
   end if;
-  for subject, days in select p.subject, p.days from jarvis.retention_periods p order by p.subject loop
+  for subject, days, begun in select p.subject, p.days, p.begun_at from jarvis.retention_periods p order by p.subject loop
     until := at - make_interval(days => days);
     gone := 0;
+    if unasked and until < begun then
+      return next;
+      continue;
+    end if;
     case subject
       when 'events' then
         delete from public.conversation_events e
@@ -519,7 +529,7 @@ begin
   end loop;
 end
 $$;
-comment on function jarvis.expire(timestamptz) is 'Efface ce dont la durée de conservation est passée, et dit combien de lignes par sujet.';
+comment on function jarvis.expire(timestamptz, boolean) is 'Efface ce dont la durée de conservation est passée, et dit combien de lignes par sujet.';
 
 -- ---------------------------------------------------------------------------------------------------------
 -- Rights of the functions, which belong to jarvis_writer
@@ -549,14 +559,14 @@ grant insert, delete on jarvis.audit_log to jarvis_writer;
 revoke all on function jarvis.ask_withdrawal(uuid, uuid, text), jarvis.consent_answered(), jarvis.birth_corrected(),
   jarvis.withdraw_memory(uuid, uuid), jarvis.begin_health_withdrawal(uuid, uuid),
   jarvis.withdraw_health(uuid, uuid, uuid[], text[], uuid[], uuid[], bigint[], text[]), jarvis.export_member(uuid, uuid),
-  jarvis.audit_change(), jarvis.audit_kept(), jarvis.note_read(uuid, uuid, text, text, text), jarvis.expire(timestamptz)
+  jarvis.audit_change(), jarvis.audit_kept(), jarvis.note_read(uuid, uuid, text, text, text), jarvis.expire(timestamptz, boolean)
   from public, anon, authenticated;
 grant execute on function jarvis.note_read(uuid, uuid, text, text, text) to jarvis_server, authenticated;
 grant execute on function jarvis.export_member(uuid, uuid) to authenticated;
 grant execute on function jarvis.withdraw_memory(uuid, uuid), jarvis.begin_health_withdrawal(uuid, uuid),
   jarvis.withdraw_health(uuid, uuid, uuid[], text[], uuid[], uuid[], bigint[], text[]), jarvis.export_member(uuid, uuid)
   to jarvis_server;
-grant execute on function jarvis.expire(timestamptz) to jarvis_system;
+grant execute on function jarvis.expire(timestamptz, boolean) to jarvis_system;
 
 create trigger c40_answered after insert on jarvis.consent_ledger for each row execute function jarvis.consent_answered();
 create trigger c40_birth after update of date_of_birth on public.gym_members_v2
@@ -582,7 +592,7 @@ alter function jarvis.export_member(uuid, uuid) owner to jarvis_writer;
 alter function jarvis.audit_change() owner to jarvis_writer;
 alter function jarvis.audit_kept() owner to jarvis_writer;
 alter function jarvis.note_read(uuid, uuid, text, text, text) owner to jarvis_writer;
-alter function jarvis.expire(timestamptz) owner to jarvis_writer;
+alter function jarvis.expire(timestamptz, boolean) owner to jarvis_writer;
 revoke create on schema jarvis from jarvis_writer;
 
 insert into jarvis.data_map (schema_name, table_name, column_name, class, retention, in_export, erased_how, rests_on)
@@ -590,6 +600,6 @@ select 'jarvis', 'restrictions', c.name, 'personal', 'jusqu''à sa levée', true
   from (values ('gym_id'), ('member_id'), ('reason'), ('actor'), ('recorded_at')) as c (name)
 union all
 select 'jarvis', 'retention_periods', c.name, 'public', 'sans limite', false, 'sans objet (aucun membre)', null
-  from (values ('subject'), ('days'), ('changed_at')) as c (name)
+  from (values ('subject'), ('days'), ('begun_at'), ('changed_at')) as c (name)
 union all
 select 'jarvis', 'data_map', 'rests_on', 'public', 'sans limite', false, 'sans objet (aucun membre)', null;

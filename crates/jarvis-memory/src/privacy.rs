@@ -169,16 +169,27 @@ impl Job for ApplyRetention {
 /// # Errors
 /// Try again.
 pub async fn run_retention(memory: &Memory, _job: ApplyRetention) -> Result<(), JobError> {
-    let done = expire(memory, true).await;
+    let done = expire(memory, Retention::Daily).await;
     done.map(drop)
         .map_err(|error| JobError::retry(error.coded_chain()))
 }
 
-/// Takes away what is past its time, or, unless it is `for_good`, only says how much that would be.
-pub async fn expire(memory: &Memory, for_good: bool) -> Result<Vec<Expired>, MemoryError> {
+/// How retention is applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retention {
+    /// Only counted: what [`Retention::Asked`] would take away.
+    Counted,
+    /// A person asked for it now.
+    Asked,
+    /// The daily job. It spares what was there already when retention began, until a whole period has passed.
+    Daily,
+}
+
+/// Takes away what is past its time, and says how much that was.
+pub async fn expire(memory: &Memory, how: Retention) -> Result<Vec<Expired>, MemoryError> {
     let mut tx = memory.db.begin(&Scope::System).await?;
-    let expired = retention::expire(&mut tx, memory.clock.now()).await?;
-    if for_good {
+    let expired = retention::expire(&mut tx, memory.clock.now(), how == Retention::Daily).await?;
+    if how != Retention::Counted {
         tx.commit().await?;
         for one in expired.iter().filter(|e| e.rows > 0) {
             tracing::info!(subject = one.subject, rows = one.rows, "kept long enough");

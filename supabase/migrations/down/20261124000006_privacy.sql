@@ -25,7 +25,7 @@ create or replace function jarvis.consent_given(gym uuid, member uuid, of_purpos
 reset role;
 revoke create on schema jarvis from jarvis_writer;
 drop table jarvis.restrictions, jarvis.retention_periods;
-drop function jarvis.expire(timestamptz), jarvis.note_read(uuid, uuid, text, text, text), jarvis.audit_kept(), jarvis.audit_change(), jarvis.export_member(uuid, uuid),
+drop function jarvis.expire(timestamptz, boolean), jarvis.note_read(uuid, uuid, text, text, text), jarvis.audit_kept(), jarvis.audit_change(), jarvis.export_member(uuid, uuid),
   jarvis.withdraw_health(uuid, uuid, uuid[], text[], uuid[], uuid[], bigint[], text[]),
   jarvis.begin_health_withdrawal(uuid, uuid), jarvis.withdraw_memory(uuid, uuid), jarvis.birth_corrected(),
   jarvis.consent_answered(), jarvis.ask_withdrawal(uuid, uuid, text), jarvis.consent_recorded(uuid, uuid, text),

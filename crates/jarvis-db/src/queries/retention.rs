@@ -16,10 +16,12 @@ pub struct Expired {
 }
 
 /// Takes away what is past its time, in all gyms, and says how much that was. In [`jarvis_core::Scope::System`]; who
-/// only wants to know rolls the transaction back.
-pub async fn expire(tx: &mut ScopedTx, now: DateTime<Utc>) -> Result<Vec<Expired>, DbError> {
-    let rows = sqlx::query("select subject, days, gone from jarvis.expire($1)")
+/// only wants to know rolls the transaction back. When nobody asked for it (`unasked`), nothing goes before a whole period
+/// has passed since retention began in this database.
+pub async fn expire(tx: &mut ScopedTx, now: DateTime<Utc>, unasked: bool) -> Result<Vec<Expired>, DbError> {
+    let rows = sqlx::query("select subject, days, gone from jarvis.expire($1, $2)")
         .bind(now)
+        .bind(unasked)
         .fetch_all(&mut **tx)
         .await?;
     Ok(rows

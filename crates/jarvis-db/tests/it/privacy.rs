@@ -289,6 +289,18 @@ async fn what_is_past_its_time_goes_and_a_health_fact_that_holds_stays() {
         "42501"
     );
     become_(&mut tx, SYSTEM).await;
+    let unasked = "select coalesce(sum(gone), 0)::bigint from jarvis.expire(now(), true)";
+    assert_eq!(
+        one::<i64>(&mut tx, unasked).await,
+        0,
+        "what came along stays for a whole period"
+    );
+    run(&mut tx, "savepoint asked").await;
+    run(&mut tx, "reset role; update jarvis.retention_periods set begun_at = now() - interval '90 days' where subject = 'events'").await;
+    become_(&mut tx, SYSTEM).await;
+    assert!(one::<i64>(&mut tx, unasked).await > 0, "after that it goes");
+    run(&mut tx, "rollback to savepoint asked").await;
+    become_(&mut tx, SYSTEM).await;
     let gone = lines(
         &mut tx,
         "select subject || ' ' || (gone > 0)::text from jarvis.expire(now())

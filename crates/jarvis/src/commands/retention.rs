@@ -6,7 +6,7 @@ use crate::global::Global;
 use crate::output::{Output, table, talk};
 use crate::wiring;
 use jarvis_db::queries::retention;
-use jarvis_memory::privacy;
+use jarvis_memory::privacy::{self, Retention};
 
 /// How long things are kept; a worker applies it every day
 #[derive(Debug, clap::Args)]
@@ -44,7 +44,12 @@ pub async fn run(global: &Global, out: Output, arguments: Arguments) -> anyhow::
         return set(&urls, out, &arguments.set).await;
     }
     let memory = wiring::memory_without_model(connection::db(&urls).await?);
-    let expired = privacy::expire(&memory, arguments.run).await?;
+    let how = if arguments.run {
+        Retention::Asked
+    } else {
+        Retention::Counted
+    };
+    let expired = privacy::expire(&memory, how).await?;
     out.data(&expired, |expired| {
         let rows = expired
             .iter()
