@@ -106,7 +106,12 @@ pub(crate) struct StateFactInput {
     #[schema(value_type = CategoryWord)]
     category: Category,
     /// The key: 1 to 64 of a-z, 0-9 and _.
-    #[schema(min_length = 1, max_length = 64, example = "knee_right_pain")]
+    #[schema(
+        min_length = 1,
+        max_length = 64,
+        pattern = "^[a-z0-9_]+$",
+        example = "knee_right_pain"
+    )]
     fact_key: String,
     /// The value: an object of at most 4096 bytes, whose texts hold no links, markup or instructions.
     #[schema(value_type = Object)]

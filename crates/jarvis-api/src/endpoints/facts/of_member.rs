@@ -37,7 +37,7 @@ pub(crate) const HISTORY_ERRORS: &[ErrorCode] = &[ErrorCode::Forbidden, ErrorCod
 #[into_params(parameter_in = Query)]
 pub(crate) struct FactsQuery {
     /// As they were known then: an instant of RFC 3339, or a day, at whose end in the gym's zone. For managers.
-    #[param(value_type = Option<String>, example = "2026-01-31")]
+    #[param(value_type = Option<String>, format = Date, example = "2026-01-31")]
     as_of: Option<AsOf>,
     /// `true` for those that were retired or expired, too.
     #[param(value_type = Option<bool>)]
