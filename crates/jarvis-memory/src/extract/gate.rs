@@ -66,12 +66,17 @@ pub(crate) fn is_plain_text(text: &str) -> bool {
     !FOREIGN.iter().any(|mark| folded.contains(mark))
 }
 
-/// Whether a value holds data alone: no long text, link, markup or order to a model.
+/// Beyond this a number is not exact for everybody who reads it (2^53, RFC 8259 section 6), and PostgreSQL, which keeps every
+/// digit, hands back some that no reader takes.
+const LARGEST_NUMBER: f64 = 9_007_199_254_740_992.0;
+
+/// Whether a value holds data alone: no long text, link, markup or order to a model, and no number without measure.
 pub(crate) fn is_plain(value: &Value) -> bool {
     match value {
         Value::String(text) => text.chars().count() <= LONGEST_TEXT && is_plain_text(text),
         Value::Array(items) => items.iter().all(is_plain),
         Value::Object(fields) => fields.values().all(is_plain),
-        Value::Null | Value::Bool(_) | Value::Number(_) => true,
+        Value::Number(number) => number.as_f64().is_some_and(|n| n.abs() <= LARGEST_NUMBER),
+        Value::Null | Value::Bool(_) => true,
     }
 }

@@ -201,7 +201,9 @@ fn check_value(value: &Value, confidence: f64) -> Result<(), MemoryError> {
         return refuse("fact_value: at most 4096 bytes");
     }
     if !is_plain(value) || value_steers(value) {
-        return refuse("fact_value: texts of at most 200 characters, without links, markup or instructions");
+        return refuse(
+            "fact_value: texts of at most 200 characters, without links, markup or instructions; numbers up to 2^53",
+        );
     }
     if (0.0..=1.0).contains(&confidence) {
         Ok(())

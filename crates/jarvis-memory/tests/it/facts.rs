@@ -219,6 +219,7 @@ async fn keys_and_values_that_are_no_facts_are_refused() {
             ErrorCode::FactValueInvalid,
         ),
         ("k", json!({"target": []}), ErrorCode::FactValueInvalid),
+        ("k", json!({"other": [f64::MAX]}), ErrorCode::FactValueInvalid),
     ] {
         let new = StateFact {
             category: Category::Goal,
