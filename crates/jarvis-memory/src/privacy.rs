@@ -189,13 +189,13 @@ pub enum Retention {
 pub async fn expire(memory: &Memory, how: Retention) -> Result<Vec<Expired>, MemoryError> {
     let mut tx = memory.db.begin(&Scope::System).await?;
     let expired = retention::expire(&mut tx, memory.clock.now(), how == Retention::Daily).await?;
-    if how != Retention::Counted {
+    if how == Retention::Counted {
+        tx.rollback().await?;
+    } else {
         tx.commit().await?;
         for one in expired.iter().filter(|e| e.rows > 0) {
             tracing::info!(subject = one.subject, rows = one.rows, "kept long enough");
         }
-    } else {
-        tx.rollback().await?;
     }
     Ok(expired)
 }
