@@ -159,7 +159,7 @@ async fn run_command(global: &Global, command: Command, out: Output) -> anyhow::
         Command::Kiosk(c) => commands::kiosk::run(global, out, c).await,
         Command::User(c) => commands::user::run(global, out, c).await,
         Command::Token(c) => commands::token::run(global, out, c).await,
-        Command::Bench(c) => Box::pin(commands::bench::run(out, c)).await,
+        Command::Bench(c) => Box::pin(commands::bench::run(global, out, c)).await,
         Command::Eval(c) => commands::eval::run(out, c).await,
         Command::Doctor(a) => commands::doctor::run(global, out, a).await,
     }

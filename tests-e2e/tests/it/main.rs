@@ -8,6 +8,7 @@
 
 mod adopt;
 mod backup;
+mod bench;
 mod brake;
 mod cli;
 mod clock;

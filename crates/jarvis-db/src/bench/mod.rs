@@ -1,6 +1,8 @@
 //! Measuring the database against the design it replaces, on made-up rows in a database of its own.
 
+pub mod ground;
 pub mod guide;
+pub mod ingest;
 pub mod recall;
 pub mod synthetic;
 

@@ -17,7 +17,8 @@ pub struct EventRow {
     pub timestamp: DateTime<Utc>,
 }
 
-/// Stores events in one statement. Returns the ids of the new ones; a repeated `provider_event_id` is skipped.
+/// Stores events in one statement, which the database judges as a whole (see the migration `events_judged_whole`): the
+/// session must be there. Returns the ids of the new ones; a repeated `provider_event_id` is skipped.
 pub async fn insert_many(
     tx: &mut ScopedTx,
     gym: GymId,
@@ -28,12 +29,13 @@ pub async fn insert_many(
 ) -> Result<Vec<EventId>, DbError> {
     let c = Columns::from(rows);
     let ids = sqlx::query_scalar!(
-        r#"insert into public.conversation_events
+        r#"with whole as materialized (select set_config('jarvis.judge_events', 'whole', true))
+           insert into public.conversation_events
              (id, session_id, member_id, gym_id, event_type, transcript, tool_name, tool_args, tool_result,
               turn_number, audio_duration_ms, confidence_score, "timestamp", provider_event_id, received_at)
            select e.id, $1, $2, $3, e.event_type, e.transcript, e.tool_name, e.tool_args, e.tool_result,
                   e.turn_number, e.audio_duration_ms, e.confidence_score, e.at, e.provider_event_id, $15
-             from unnest($4::uuid[], $5::text[], $6::text[], $7::text[], $8::jsonb[], $9::jsonb[], $10::int[],
+             from whole, unnest($4::uuid[], $5::text[], $6::text[], $7::text[], $8::jsonb[], $9::jsonb[], $10::int[],
                          $11::int[], $12::float8[], $13::timestamptz[], $14::text[])
                as e(id, event_type, transcript, tool_name, tool_args, tool_result, turn_number,
                     audio_duration_ms, confidence_score, at, provider_event_id)

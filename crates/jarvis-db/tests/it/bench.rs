@@ -1,5 +1,10 @@
+use jarvis_db::DbError;
+use jarvis_db::bench::ground;
+use jarvis_db::bench::ingest::{self, Rows};
 use jarvis_db::bench::recall::{Settings, run};
 use jarvis_testkit::TestDb;
+use secrecy::ExposeSecret as _;
+use sqlx::{Connection as _, PgConnection};
 
 fn settings() -> Settings {
     Settings {
@@ -39,4 +44,43 @@ async fn our_recall_finds_all_that_the_exact_answer_holds_and_the_guides_design_
     for name in ["server_version", "fsync", "pgvector"] {
         assert!(report.postgresql.contains_key(name), "{name}");
     }
+}
+
+#[tokio::test]
+async fn the_twin_that_copy_fills_has_the_keys_and_indexes_of_the_events_and_no_triggers() {
+    let db = TestDb::new().await;
+    let mut admin = PgConnection::connect(db.url().expose_secret()).await.unwrap();
+    assert!(ground::is_empty(&mut admin).await.unwrap());
+    ingest::make_twin(&mut admin).await.unwrap();
+    let places = ground::settle(&mut admin, 0, 1, 2).await.unwrap();
+    assert!(!ground::is_empty(&mut admin).await.unwrap(), "it is in use now");
+    sqlx::query(
+        "insert into public.conversation_sessions (session_id, gym_id, member_id) values ('bench', $1, $2)",
+    )
+    .bind(places[0].gym.as_uuid())
+    .bind(places[0].member.as_uuid())
+    .execute(&mut admin)
+    .await
+    .unwrap();
+    let now = "2026-03-01T10:00:00Z".parse().unwrap();
+    let rows = |place, run| Rows::of(place, "bench", run, 7, now);
+    let took = ingest::copy(db.url(), vec![rows(&places[0], "a"), rows(&places[0], "b")]).await;
+    assert!(took.unwrap().as_nanos() > 0);
+    let (table, twin) = ingest::makes(&mut admin).await.unwrap();
+    assert_eq!(
+        (table.indexes, table.foreign_keys, table.checks),
+        (twin.indexes, twin.foreign_keys, twin.checks)
+    );
+    assert!(twin.foreign_keys == 2 && twin.indexes >= 5 && table.triggers > 0);
+    assert_eq!((twin.triggers, twin.rows, table.rows), (0, 14, 0));
+    // Its keys bite: a row of nobody's session, and a row that came before.
+    let nobody = Rows::of(&places[1], "nowhere", "c", 1, now);
+    assert!(matches!(
+        ingest::copy(db.url(), vec![nobody]).await,
+        Err(DbError::Reference { .. })
+    ));
+    assert!(matches!(
+        ingest::copy(db.url(), vec![rows(&places[0], "a")]).await,
+        Err(DbError::Conflict { .. })
+    ));
 }

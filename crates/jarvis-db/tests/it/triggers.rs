@@ -1,6 +1,8 @@
 //! What the database does by itself: sessions of other applications, late events, visits, dates.
 
-use crate::world::{MANAGER_A, SERVER_A, SERVICE, World, become_, lines, one, refusal_code, refused, run};
+use crate::world::{
+    MANAGER_A, Persona, SERVER_A, SERVICE, World, become_, lines, one, refusal_code, refused, run,
+};
 
 #[tokio::test]
 async fn an_event_of_an_unknown_session_opens_one_for_its_member() {
@@ -437,4 +439,82 @@ async fn a_change_is_dated() {
         .await;
         assert!(trigger, "{table} has updated_at and nothing that moves it");
     }
+}
+
+/// What our program says of a batch: that its rows are complete and may be judged together.
+const WHOLE: &str = "select set_config('jarvis.judge_events', 'whole', true)";
+
+#[tokio::test]
+async fn a_batch_of_our_server_is_judged_by_the_same_rules_as_its_rows() {
+    let world = World::new().await;
+    let event = |session: &str, member: &str| {
+        format!(
+            "insert into public.conversation_events (session_id, event_type, gym_id, member_id, transcript)
+             select '{session}', 'user_transcript', {{A}}, {member}, 'Bonjour' from generate_series(1, 3)"
+        )
+    };
+    for (session, member, code) in [
+        ("session-a1", "{a2}", "JS002"),
+        ("session-b1", "{a1}", "23503"),
+        ("nowhere", "{a1}", "23503"),
+        ("nowhere", "null", "JS001"),
+    ] {
+        let mut tx = world.act_as(SERVER_A).await;
+        run(&mut tx, WHOLE).await;
+        assert_eq!(
+            refusal_code(&mut tx, &event(session, member)).await,
+            code,
+            "{session} {member}"
+        );
+    }
+    let mut tx = world.act_as(SERVER_A).await;
+    run(&mut tx, WHOLE).await;
+    let ended =
+        "update public.conversation_sessions set state = 'closing', ended_at = now() - interval '11 min'
+                  where session_id = 'session-a1'";
+    run(&mut tx, ended).await;
+    assert_eq!(
+        refused(&mut tx, &event("session-a1", "{a1}")).await.message,
+        "session_closed"
+    );
+}
+
+/// Words that `persona` stores with a batch of three events, one of them without words, after `before`.
+async fn words_of_a_batch(world: &World, persona: Persona, before: &str) -> i64 {
+    let mut tx = world.act_as(SERVER_A).await;
+    run(&mut tx, before).await;
+    become_(&mut tx, persona).await;
+    run(&mut tx, WHOLE).await;
+    run(
+        &mut tx,
+        "insert into public.conversation_events
+           (session_id, event_type, gym_id, member_id, transcript, tool_args, provider_event_id)
+         values ('session-a1', 'user_transcript', {A}, {a1}, 'un', null, 'batch-1'),
+                ('session-a1', 'tool_call', {A}, {a1}, null, '{\"q\": 1}', 'batch-2'),
+                ('session-a1', 'error', {A}, {a1}, null, null, 'batch-3')",
+    )
+    .await;
+    one(
+        &mut tx,
+        "select count(transcript) + count(tool_args) from public.conversation_events
+          where provider_event_id like 'batch-%' and session_id = 'session-a1'",
+    )
+    .await
+}
+
+#[tokio::test]
+async fn a_batch_keeps_no_words_once_the_consent_is_withdrawn() {
+    let world = World::new().await;
+    let withdraw = "insert into jarvis.consent_ledger (member_id, purpose, granted, source)
+                    values ({a1}, 'memory', false, 'reception')";
+    assert_eq!(words_of_a_batch(&world, SERVER_A, "select 1").await, 2);
+    assert_eq!(words_of_a_batch(&world, SERVER_A, withdraw).await, 0);
+}
+
+#[tokio::test]
+async fn nobody_else_escapes_the_judgement_of_rows_by_calling_them_a_batch() {
+    let world = World::new().await;
+    let withdraw = "insert into jarvis.consent_ledger (member_id, purpose, granted, source)
+                    values ({a1}, 'health_memory', false, 'reception')";
+    assert_eq!(words_of_a_batch(&world, SERVICE, withdraw).await, 0);
 }

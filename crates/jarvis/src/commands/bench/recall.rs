@@ -1,7 +1,8 @@
 //! `jarvis bench recall`: how fast and how completely one member's summaries are found.
 
-use super::on_a_database_of_its_own;
+use super::house::in_a_house;
 use crate::failure::Done;
+use crate::global::Global;
 use crate::output::{Output, spinner, table, talk};
 use jarvis_db::bench::recall::{Design, Report, Settings, run as measure};
 use std::fmt::Write as _;
@@ -42,7 +43,7 @@ pub struct Arguments {
 }
 
 /// Runs the command.
-pub async fn run(out: Output, a: &Arguments) -> anyhow::Result<Done> {
+pub async fn run(global: &Global, out: Output, a: &Arguments) -> anyhow::Result<Done> {
     let settings = Settings {
         summaries: usize::try_from(a.summaries)?,
         members: usize::try_from(a.members.min(a.summaries))?,
@@ -53,8 +54,10 @@ pub async fn run(out: Output, a: &Arguments) -> anyhow::Result<Done> {
     };
     let bar = spinner("starting");
     let tell = |line| bar.set_message(line);
-    let report =
-        on_a_database_of_its_own(async |urls| Ok(measure(&urls.admin, &settings, &tell).await?)).await;
+    let report = in_a_house(global, async |house| {
+        Ok(measure(&house.urls.admin, &settings, &tell).await?)
+    })
+    .await;
     bar.finish_and_clear();
     let report = report?;
     out.data(&report, human)?;
