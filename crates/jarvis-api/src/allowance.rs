@@ -6,6 +6,7 @@ use crate::limits::{
 };
 use crate::{body, envelope, json, password, query, router, tokens};
 use jarvis_core::{ErrorCode, Language, NewEvent};
+use jarvis_memory::context::MAX_WORDS_CHARS;
 use jarvis_memory::recall::{MAX_K, MAX_QUERY_CHARS};
 use std::fmt::{Display, Write as _};
 use std::time::Duration;
@@ -231,10 +232,30 @@ fn fields() -> Vec<Row> {
             128,
             SessionNotFound,
         ),
+        row("e-mail address", "adresse électronique", "254 B", InvalidRequest),
+        row(
+            "password",
+            "mot de passe",
+            kib(password::MAX_BYTES),
+            InvalidRequest,
+        ),
+    ]
+}
+
+/// The fields of questions to memory.
+fn questions() -> Vec<Row> {
+    use ErrorCode::InvalidRequest;
+    vec![
         row(
             "question `q`, characters",
             "question `q`, caractères",
             MAX_QUERY_CHARS,
+            InvalidRequest,
+        ),
+        row(
+            "`words` of a context, characters",
+            "`words` d'un contexte, caractères",
+            MAX_WORDS_CHARS,
             InvalidRequest,
         ),
         row(
@@ -244,13 +265,6 @@ fn fields() -> Vec<Row> {
             InvalidRequest,
         ),
         row("`threshold`", "`threshold`", "0–1", InvalidRequest),
-        row("e-mail address", "adresse électronique", "254 B", InvalidRequest),
-        row(
-            "password",
-            "mot de passe",
-            kib(password::MAX_BYTES),
-            InvalidRequest,
-        ),
     ]
 }
 
@@ -337,7 +351,11 @@ pub fn limits_page(language: Language) -> String {
     let chapters = [
         ("The head of a request", "L'en-tête d'une requête", head()),
         ("The body", "Le corps", bodies()),
-        ("Fields", "Les champs", fields()),
+        ("Fields", "Les champs", {
+            let mut all = fields();
+            all.extend(questions());
+            all
+        }),
         (
             "How often and how long",
             "Combien de fois, combien de temps",

@@ -7,7 +7,7 @@ use crate::endpoints::facts::{change, forget, of_member, proposals, review};
 use crate::endpoints::kiosks::{heartbeat, pair, token};
 use crate::endpoints::me;
 use crate::endpoints::members::{context, export, recall as member_recall, restriction};
-use crate::endpoints::sessions::{close, events, open, recall, reprocess, show};
+use crate::endpoints::sessions::{close, context as turn_context, events, open, recall, reprocess, show};
 use crate::endpoints::system::docs::{self, Pages};
 use crate::endpoints::system::openapi_json::{self, Document};
 use crate::endpoints::system::{healthz, readyz};
@@ -48,7 +48,8 @@ fn contents() -> OpenApiRouter<ApiState> {
         .routes(routes!(open::open_session))
         .routes(routes!(events::record_events))
         .routes(routes!(close::close_session))
-        .routes(routes!(recall::recall_in_session));
+        .routes(routes!(recall::recall_in_session))
+        .routes(routes!(turn_context::context_of_turn));
     // A kiosk or a person.
     let both = OpenApiRouter::new()
         .routes(routes!(me::me))
@@ -106,6 +107,7 @@ pub(crate) const DECLARED_ERRORS: &[(&str, &[ErrorCode])] = &[
     ("record_events", events::ERRORS),
     ("close_session", close::ERRORS),
     ("recall_in_session", recall::ERRORS),
+    ("context_of_turn", turn_context::ERRORS),
     ("me", me::ERRORS),
     ("show_session", show::ERRORS),
     ("sign_in", sign_in::ERRORS),

@@ -1,17 +1,18 @@
 //! Shapes on the wire that more than one endpoint answers with.
 
+mod context;
 mod recalled;
 
+pub(crate) use context::ContextView;
 pub(crate) use recalled::RecalledView;
 
 use crate::words::{CategoryWord, ChannelWord, EndReasonWord, LanguageWord, SentimentWord, SessionStateWord};
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 use jarvis_core::{Category, Channel, EndReason, Fact, Language, SessionState};
 use jarvis_db::queries::event::EventCounts;
 use jarvis_db::queries::kiosk::Kiosk;
 use jarvis_db::queries::session::Session;
 use jarvis_db::queries::summary::Summary;
-use jarvis_memory::context::{Context, KnownConversation, KnownFact, Who};
 use jarvis_memory::sessions::SessionDetail;
 use serde::Serialize;
 use serde_json::Value;
@@ -64,128 +65,6 @@ impl From<crate::tokens::AccessToken> for TokenView {
             access_token: token.token.expose_secret().to_owned(),
             token_type: "Bearer",
             expires_in: token.expires_in,
-        }
-    }
-}
-
-/// What the assistant is given before the first word.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-#[schema(as = Context)]
-pub(crate) struct ContextView {
-    /// Who talks.
-    pub(crate) member: WhoView,
-    /// Facts, injuries first.
-    pub(crate) facts: Vec<KnownFactView>,
-    /// Past conversations, most relevant first.
-    pub(crate) memories: Vec<KnownConversationView>,
-    /// What is left out, and why: `no_memory_consent`, `no_health_memory_consent`.
-    pub(crate) notes: Vec<&'static str>,
-    /// The block for the model: a stable instruction, then the above as JSON data in a fence.
-    pub(crate) prompt: String,
-}
-
-/// The member, as the assistant knows them.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-#[schema(as = ContextMember)]
-pub(crate) struct WhoView {
-    /// First name.
-    first_name: String,
-    /// Language of the conversation.
-    #[schema(value_type = LanguageWord)]
-    language: Language,
-    /// Preferred tone.
-    communication_style: Option<String>,
-    /// Preferred kind of feedback.
-    feedback_style: Option<String>,
-    /// Fitness level.
-    fitness_level: Option<String>,
-    /// Goals of the profile.
-    primary_goals: Vec<String>,
-    /// Member since.
-    member_since: NaiveDate,
-    /// Day of the last presence.
-    last_visit: Option<NaiveDate>,
-}
-
-/// A fact, as the assistant knows it.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-#[schema(as = ContextFact)]
-pub(crate) struct KnownFactView {
-    /// The category.
-    #[schema(value_type = CategoryWord)]
-    category: Category,
-    /// The key.
-    #[schema(example = "knee_right_pain")]
-    fact_key: String,
-    /// The value.
-    #[schema(value_type = Object)]
-    fact_value: Value,
-    /// The member's own words.
-    source_quote: Option<String>,
-    /// How sure, 0 to 1.
-    confidence: f64,
-    /// The day it was last said.
-    said_on: NaiveDate,
-    /// It was not said for a while: the assistant may ask whether it is still true.
-    ask: bool,
-}
-
-/// A past conversation, as the assistant knows it.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-#[schema(as = ContextConversation)]
-pub(crate) struct KnownConversationView {
-    /// The day.
-    date: NaiveDate,
-    /// Its summary.
-    summary: String,
-}
-
-impl From<Context> for ContextView {
-    fn from(c: Context) -> Self {
-        Self {
-            member: c.member.into(),
-            facts: c.facts.into_iter().map(Into::into).collect(),
-            memories: c.memories.into_iter().map(Into::into).collect(),
-            notes: c.notes,
-            prompt: c.prompt,
-        }
-    }
-}
-
-impl From<Who> for WhoView {
-    fn from(w: Who) -> Self {
-        Self {
-            first_name: w.first_name,
-            language: w.language,
-            communication_style: w.communication_style,
-            feedback_style: w.feedback_style,
-            fitness_level: w.fitness_level,
-            primary_goals: w.primary_goals,
-            member_since: w.member_since,
-            last_visit: w.last_visit,
-        }
-    }
-}
-
-impl From<KnownFact> for KnownFactView {
-    fn from(f: KnownFact) -> Self {
-        Self {
-            category: f.category,
-            fact_key: f.fact_key,
-            fact_value: f.fact_value,
-            source_quote: f.source_quote,
-            confidence: f.confidence,
-            said_on: f.said_on,
-            ask: f.ask,
-        }
-    }
-}
-
-impl From<KnownConversation> for KnownConversationView {
-    fn from(c: KnownConversation) -> Self {
-        Self {
-            date: c.date,
-            summary: c.summary,
         }
     }
 }

@@ -2,9 +2,13 @@
 
 use crate::extract::mask_health;
 use crate::quarantine::steers;
+use crate::sessions::KioskIdentity;
 use crate::{Memory, MemoryError, spending};
 use chrono::{DateTime, Utc};
-use jarvis_core::{ConsentSet, ErrorCode, EventId, GymId, MemberId, Purpose, Scope, SessionId, SessionState};
+use jarvis_core::{
+    ConsentSet, ErrorCode, EventId, GymId, Language, MemberId, Purpose, Scope, SessionId, SessionState,
+};
+use jarvis_db::queries::session::Session;
 use jarvis_db::queries::summary::Match;
 use jarvis_db::queries::window::{self, Near, Question, Weights};
 use jarvis_db::queries::{consent, gym, member, session};
@@ -107,6 +111,23 @@ impl Recalled {
             complete: true,
         }
     }
+
+    /// Without what steers, written by another application or before it was recognised, and without health where it may
+    /// not be heard.
+    pub(crate) fn told(mut self, with_health: bool, language: Language) -> Self {
+        self.memories.retain(|m| !steers(&m.summary_text));
+        self.turns.retain(|turn| !steers(&turn.said));
+        if !with_health {
+            for remembered in &mut self.memories {
+                remembered.summary_text = mask_health(&remembered.summary_text, language).text;
+                remembered.key_topics.clear();
+            }
+            for turn in &mut self.turns {
+                turn.said = mask_health(&turn.said, language).text;
+            }
+        }
+        self
+    }
 }
 
 /// The memories of a member nearest to a question, as far as `scope` may see them.
@@ -148,43 +169,21 @@ async fn find(
         return Ok(Recalled::nothing());
     }
     let with_health = may_hear_health(&scope, &consents);
-    let mut recalled = search(&mut tx, &found, vector.as_deref(), query, with_health).await?;
-    // Written by another application, or before it was recognised.
-    recalled.memories.retain(|m| !steers(&m.summary_text));
-    recalled.turns.retain(|turn| !steers(&turn.said));
-    if !with_health {
-        for remembered in &mut recalled.memories {
-            remembered.summary_text = mask_health(&remembered.summary_text, found.language).text;
-            remembered.key_topics.clear();
-        }
-        for turn in &mut recalled.turns {
-            turn.said = mask_health(&turn.said, found.language).text;
-        }
-    }
-    Ok(recalled)
-}
-
-async fn search(
-    tx: &mut jarvis_db::ScopedTx,
-    member: &member::Member,
-    vector: Option<&[f32]>,
-    query: &RecallQuery,
-    with_health: bool,
-) -> Result<Recalled, MemoryError> {
     let question = Question {
         text: &query.text,
-        vector,
+        vector: vector.as_deref(),
         with_turns: true,
         with_health,
         weights: WEIGHTS,
         k: query.k,
     };
-    let (near, complete) = window::recall_within(tx, member.gym_id, member.id, &question, PATIENCE).await?;
-    Ok(ranked(near, vector.is_some(), complete, query.threshold))
+    let (near, complete) = window::recall_within(&mut tx, found.gym_id, member, &question, PATIENCE).await?;
+    let by_meaning = vector.is_some();
+    Ok(ranked(near, by_meaning, complete, query.threshold).told(with_health, found.language))
 }
 
 /// What of the rows fits. A row whose vector was not compared fits when it shares a word with the question.
-fn ranked(near: Vec<Near>, by_meaning: bool, complete: bool, threshold: f64) -> Recalled {
+pub(crate) fn ranked(near: Vec<Near>, by_meaning: bool, complete: bool, threshold: f64) -> Recalled {
     let mut recalled = Recalled {
         method: if by_meaning {
             RecallMethod::Embedding
@@ -233,7 +232,7 @@ fn add(recalled: &mut Recalled, row: Near) {
 }
 
 /// The vector of a question; none when there is no model for it or its provider fails, and recall is by words.
-async fn embedded(
+pub(crate) async fn embedded(
     memory: &Memory,
     gym: GymId,
     model: &str,
@@ -261,7 +260,7 @@ async fn embedded(
 }
 
 /// The assistant may while the member agrees to it; people of the gym only if the member shares it with them.
-fn may_hear_health(scope: &Scope, consents: &ConsentSet) -> bool {
+pub(crate) fn may_hear_health(scope: &Scope, consents: &ConsentSet) -> bool {
     let shared = !matches!(scope, Scope::Person(_)) || consents.allows(Purpose::ShareWithStaff);
     shared && consents.allows(Purpose::HealthMemory)
 }
@@ -269,22 +268,31 @@ fn may_hear_health(scope: &Scope, consents: &ConsentSet) -> bool {
 /// As [`recall`], for the member of a kiosk's own session: a kiosk never names a member.
 pub async fn recall_in_session(
     memory: &Memory,
-    kiosk: &crate::sessions::KioskIdentity,
+    kiosk: &KioskIdentity,
     id: &SessionId,
     query: &RecallQuery,
 ) -> Result<Recalled, MemoryError> {
     check(query)?;
+    let session = open_session(memory, kiosk, id).await?;
+    recall(memory, kiosk.scope(), session.member_id, query).await
+}
+
+/// The session of the member who stands before a kiosk: it knows them, not everybody it ever served.
+pub(crate) async fn open_session(
+    memory: &Memory,
+    kiosk: &KioskIdentity,
+    id: &SessionId,
+) -> Result<Session, MemoryError> {
     let mut tx = memory.db.begin(&kiosk.scope()).await?;
     let session = session::find(&mut tx, id)
         .await?
         .filter(|s| s.kiosk_id == Some(kiosk.kiosk))
         .ok_or_else(|| MemoryError::refused(ErrorCode::SessionNotFound))?;
     tx.commit().await?;
-    // A kiosk knows the member in front of it, not everybody it ever served.
     if session.state != SessionState::Open {
         return Err(MemoryError::refused(ErrorCode::SessionClosed));
     }
-    recall(memory, kiosk.scope(), session.member_id, query).await
+    Ok(session)
 }
 
 fn check(query: &RecallQuery) -> Result<(), MemoryError> {

@@ -58,6 +58,16 @@ impl Seeded {
     }
 }
 
+async fn shows_contexts(program: &Program) {
+    let context = program
+        .json(&["member", "context", "BADGE_001", "mon genou me fait encore mal"])
+        .await;
+    assert_eq!(context["facts"][0]["category"], "injury", "{context}");
+    assert!(!context["memories"].as_array().unwrap().is_empty(), "{context}");
+    let opening = program.json(&["member", "context", "BADGE_001"]).await;
+    assert_eq!(opening["nothing_noted"], false, "{opening}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_command_answers_with_one_json_value_and_nothing_else() {
     if fetched("JARVIS_E5_WEIGHTS").is_none() {
@@ -113,6 +123,7 @@ async fn every_command_answers_with_one_json_value_and_nothing_else() {
         .await;
     assert_eq!(recalled["method"], "embedding", "{recalled}");
     assert_eq!(recalled["memories"][0]["session_id"], session, "{recalled}");
+    shows_contexts(program).await;
     let facts = list(&["fact", "list", "BADGE_001"]).await;
     assert_eq!(facts[0]["category"], "injury", "injuries first");
     let goal = facts

@@ -91,6 +91,8 @@ async fn a_canary_that_is_spoken_searched_and_typed_never_sings_in_the_log() {
     )
     .await;
     answer(world.by_kiosk(Method::GET, "/api/v1/canari")).await;
+    let context = world.by_kiosk(Method::POST, &format!("/api/v1/sessions/{session}/context"));
+    answer(context.json(&json!({"words": canary}))).await;
     let sign_in = json!({"email": "marie@example.org", "password": PASSWORD});
     answer(world.request(Method::POST, "/api/v1/auth/sign-in").json(&sign_in)).await;
     world.close(&session).await;
@@ -103,7 +105,7 @@ async fn a_canary_that_is_spoken_searched_and_typed_never_sings_in_the_log() {
         assert!(!ours.contains(word), "{word} is in the log");
     }
     let written = requests(&log);
-    assert_eq!(written.len(), 9, "one line per request");
+    assert_eq!(written.len(), 10, "one line per request");
     assert_eq!(written[0]["message"], "request");
     assert_eq!(written[0]["route"], "/api/v1/sessions");
     assert_eq!(

@@ -39,6 +39,46 @@ async fn a_kiosk_recalls_for_the_member_in_front_of_it() {
 }
 
 #[tokio::test]
+async fn a_kiosk_is_given_a_context_for_what_the_member_says() {
+    let world = World::new().await;
+    world
+        .conversation(&[KNEE, "mon objectif c'est de perdre cinq kilos avant l'été"])
+        .await;
+    world
+        .conversation(&["le vestiaire était sale hier soir, il n'y avait plus de savon"])
+        .await;
+    let session = world.open("BADGE_001").await.id;
+    let path = format!("/api/v1/sessions/{session}/context");
+    let ask = |body: Value| answer(world.by_kiosk(Method::POST, &path).json(&body));
+    let told = ask(json!({"words": "les vestiaires sont encore sales ?"})).await;
+    assert_eq!(told.status, StatusCode::OK, "{}", told.body);
+    assert_eq!(told.body["facts"][0]["category"], "injury", "{}", told.body);
+    assert_eq!(told.body["facts"][1]["category"], "concern", "{}", told.body);
+    let memory = told.body["memories"][0]["summary"].as_str().unwrap();
+    assert!(memory.contains("vestiaire"), "{}", told.body);
+    assert_eq!(told.body["notes"], json!(["by_words_alone"]));
+    assert_eq!(told.body["nothing_noted"], false);
+    let nothing = ask(json!({"words": "et mon parapluie ?"})).await.body;
+    assert_eq!(
+        (&nothing["nothing_noted"], &nothing["memories"]),
+        (&json!(true), &json!([]))
+    );
+    assert_eq!(nothing["facts"][0]["category"], "injury", "{nothing}");
+    for (body, detail) in [
+        (json!({}), "words: is required"),
+        (json!({"words": "\t "}), "words: 1 to 20000 characters"),
+    ] {
+        let refused = ask(body).await;
+        refused.is_problem(400, "invalid_request");
+        assert_eq!(refused.body["detail"], detail);
+    }
+    world.close(&session).await;
+    ask(json!({"words": "encore moi"}))
+        .await
+        .is_problem(409, "session_closed");
+}
+
+#[tokio::test]
 async fn a_manager_recalls_and_previews_a_member_of_their_gym_only() {
     let world = World::new().await;
     let first = world.conversation(&[KNEE]).await;

@@ -244,6 +244,10 @@ async fn a_session_of_another_kiosk_does_not_exist() {
     get(format!("/api/v1/sessions/{session}/recall?q=genou"))
         .await
         .is_problem(404, "session_not_found");
+    let context = world.by_kiosk(Method::POST, &format!("/api/v1/sessions/{session}/context"));
+    answer(context.json(&json!({"words": "genou"})))
+        .await
+        .is_problem(404, "session_not_found");
     for id in ["unknown", "%00", "%20", "%ff", &"x".repeat(200)] {
         get(format!("/api/v1/sessions/{id}"))
             .await

@@ -27,6 +27,7 @@ const PROTECTED: &[&str] = &[
     "GET /api/v1/sessions/{id}",
     "POST /api/v1/sessions/{id}/events",
     "GET /api/v1/sessions/{id}/recall",
+    "POST /api/v1/sessions/{id}/context",
     "POST /api/v1/sessions/{id}/close",
     "POST /api/v1/sessions/{id}/reprocess",
     "GET /api/v1/members/{id}/recall",
@@ -92,6 +93,7 @@ fn body_of(endpoint: &str) -> Option<Value> {
     match endpoint {
         "POST /api/v1/sessions" => Some(json!({"badge_id": "BADGE_001"})),
         "POST /api/v1/sessions/{id}/events" => Some(json!({"event_type": "user_speech_start"})),
+        "POST /api/v1/sessions/{id}/context" => Some(json!({"words": "mon genou"})),
         "POST /api/v1/members/{id}/recall" => Some(json!({"q": "genou"})),
         "POST /api/v1/members/{id}/facts" => {
             Some(json!({"category": "goal", "fact_key": "lose_weight", "fact_value": {"target": 5}}))
@@ -200,6 +202,7 @@ async fn gym_a_replayed_with_gym_bs_token_finds_nothing_and_changes_nothing() {
         "GET /api/v1/sessions/{id}",
         "POST /api/v1/sessions/{id}/events",
         "GET /api/v1/sessions/{id}/recall",
+        "POST /api/v1/sessions/{id}/context",
         "POST /api/v1/sessions/{id}/close",
     ];
     let by_manager = [

@@ -2,6 +2,7 @@
 //! level security decides what it sees; every query of the server names its gym as well.
 
 pub mod account;
+pub mod alert;
 pub mod audit;
 pub mod consent;
 pub mod erasure;

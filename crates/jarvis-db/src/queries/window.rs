@@ -184,7 +184,9 @@ pub async fn recall(
         Near,
         r#"select r.kind as "kind!", r.id as "id!", r.session_id as "session_id!", r.at as "at!", r.speaker, r.said,
                   s.summary_text as "summary_text?", s.key_topics, s.sentiment,
-                  r.score as "score!", r.words as "words!", r.similarity as "similarity!", r.by_meaning as "by_meaning!"
+                  r.score as "score!", r.words as "words!",
+                  -- The function leaves a row without a cosine at no similarity at all.
+                  case when r.by_meaning then r.similarity else r.words end as "similarity!", r.by_meaning as "by_meaning!"
              from jarvis.recall_memory($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) with ordinality
                as r(kind, id, session_id, at, speaker, said, score, words, similarity, by_meaning, place)
              left join public.conversation_summaries s on r.kind = 'summary' and s.gym_id = $1 and s.id = r.id
@@ -214,31 +216,60 @@ pub async fn recall_within(
     question: &Question<'_>,
     patience: Duration,
 ) -> Result<(Vec<Near>, bool), DbError> {
+    if let Some(near) = recall_in_time(tx, gym, member, question, patience).await? {
+        return Ok((near, true));
+    }
+    let summaries = Question {
+        with_turns: false,
+        ..question.clone()
+    };
+    Ok((recall(tx, gym, member, &summaries).await?, false))
+}
+
+/// As [`recall_within`], and never longer than `patience` in all: the summaries get a third of it, and when they take
+/// longer too, nothing is found.
+pub async fn recall_by(
+    tx: &mut ScopedTx,
+    gym: GymId,
+    member: MemberId,
+    question: &Question<'_>,
+    patience: Duration,
+) -> Result<(Vec<Near>, bool), DbError> {
+    let third = patience / 3;
+    if let Some(near) = recall_in_time(tx, gym, member, question, third * 2).await? {
+        return Ok((near, true));
+    }
+    let summaries = Question {
+        with_turns: false,
+        ..question.clone()
+    };
+    let near = recall_in_time(tx, gym, member, &summaries, third).await?;
+    Ok((near.unwrap_or_default(), false))
+}
+
+/// `None` when it takes longer than `patience`; the transaction goes on either way, with the timeout that it had.
+async fn recall_in_time(
+    tx: &mut ScopedTx,
+    gym: GymId,
+    member: MemberId,
+    question: &Question<'_>,
+    patience: Duration,
+) -> Result<Option<Vec<Near>>, DbError> {
     sqlx::query!("savepoint recall").execute(&mut **tx).await?;
     let millis = patience.as_millis().max(1).to_string();
     sqlx::query_scalar!("select set_config('statement_timeout', $1, true)", millis)
         .fetch_one(&mut **tx)
         .await?;
-    match recall(tx, gym, member, question).await {
-        Ok(near) => {
-            // Back to the transaction's own timeout, too.
-            sqlx::query!("rollback to savepoint recall")
-                .execute(&mut **tx)
-                .await?;
-            Ok((near, true))
-        }
-        Err(DbError::Timeout) => {
-            sqlx::query!("rollback to savepoint recall")
-                .execute(&mut **tx)
-                .await?;
-            let summaries = Question {
-                with_turns: false,
-                ..question.clone()
-            };
-            Ok((recall(tx, gym, member, &summaries).await?, false))
-        }
-        Err(error) => Err(error),
-    }
+    let near = match recall(tx, gym, member, question).await {
+        Ok(near) => Some(near),
+        Err(DbError::Timeout) => None,
+        Err(error) => return Err(error),
+    };
+    // Back to the transaction's own timeout, too.
+    sqlx::query!("rollback to savepoint recall")
+        .execute(&mut **tx)
+        .await?;
+    Ok(near)
 }
 
 /// The direction of a member's last conversation under the gym's model, if it has one.

@@ -11,6 +11,7 @@ mod recalling;
 mod reembedding;
 mod remembering_turns;
 mod replaying;
+mod speaking;
 mod spending;
 mod stage;
 mod withheld;

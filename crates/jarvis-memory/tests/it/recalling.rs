@@ -61,7 +61,13 @@ async fn without_a_model_recall_goes_by_words_and_says_so() {
     let found = ask(&stage, &gym, member, "Vestiaires sales ?").await;
     assert_eq!(found.method, RecallMethod::FullText);
     assert!(found.memories[0].summary_text.contains("vestiaire"));
-    assert!(ask(&stage, &gym, member, "parapluie").await.memories.is_empty());
+    assert!(!found.nothing_noted, "{found:?}");
+    assert!(
+        found.memories[0].similarity > 0.5,
+        "the share of the words: {found:?}"
+    );
+    let nothing = ask(&stage, &gym, member, "parapluie").await;
+    assert!(nothing.memories.is_empty() && nothing.nothing_noted);
 }
 
 #[tokio::test]

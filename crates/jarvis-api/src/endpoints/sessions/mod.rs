@@ -1,6 +1,7 @@
 //! A conversation from badge to memory.
 
 pub(crate) mod close;
+pub(crate) mod context;
 pub(crate) mod events;
 pub(crate) mod incoming;
 pub(crate) mod open;

@@ -167,6 +167,53 @@ pub async fn list(
     .collect()
 }
 
+/// The words of a text that a fact shares with it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SharedWords {
+    /// The fact.
+    pub fact: FactId,
+    /// The share of the text's words that its key, value or quote has, above 0, at most 1.
+    pub share: f64,
+}
+
+/// The facts of a member that share words with a text, in the forms that the language's dictionary makes of them.
+pub async fn sharing_words(
+    tx: &mut ScopedTx,
+    gym: GymId,
+    member: MemberId,
+    language: &str,
+    text: &str,
+) -> Result<Vec<SharedWords>, DbError> {
+    let rows = sqlx::query!(
+        r#"with dictionary as materialized (
+             select case $3 when 'fr' then 'public.fr'::regconfig when 'en' then 'public.en'::regconfig
+                            else 'pg_catalog.simple'::regconfig end as config
+           ), asked as materialized (
+             select lexeme from dictionary, unnest(to_tsvector(config, $4))
+           )
+           select f.id as "id!", count(distinct a.lexeme)::float8 / (select count(*) from asked) as "share!"
+             from public.member_facts f
+            cross join dictionary d
+            cross join lateral unnest(to_tsvector(d.config, replace(f.fact_key, '_', ' ') || ' '
+                         || coalesce(f.source_quote, '')) || to_tsvector(d.config, f.fact_value)) as w
+             join asked a on a.lexeme = w.lexeme
+            where f.gym_id = $1 and f.member_id = $2 and f.is_active
+            group by f.id
+            order by f.id"#,
+        gym.as_uuid(),
+        member.as_uuid(),
+        language,
+        text,
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    let shared = rows.into_iter().map(|row| SharedWords {
+        fact: row.id.into(),
+        share: row.share,
+    });
+    Ok(shared.collect())
+}
+
 /// The facts that a session last wrote.
 pub async fn list_of_session(
     tx: &mut ScopedTx,

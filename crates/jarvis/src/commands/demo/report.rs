@@ -22,6 +22,8 @@ pub struct Report {
     pub summaries: Vec<Summary>,
     /// The context of the next session of the same member: what the assistant is given when the badge is read again.
     pub next_context: Value,
+    /// What it is given in that session when the member says something: `words` and `context`.
+    pub turn: Value,
     pub conversations: Vec<Remembered>,
 }
 
@@ -59,7 +61,7 @@ pub async fn build(serving: &Serving, played: &[Played]) -> anyhow::Result<Repor
         .first()
         .zip(conversations.first().cloned())
         .context("nothing was played")?;
-    let next_context = next_context(serving, first, &story.badge_id).await?;
+    let (next_context, turn) = next_session(serving, first, &story.badge_id).await?;
     Ok(Report {
         session_ids: conversations.iter().map(|c| c.session_id.clone()).collect(),
         session_id: story.session_id,
@@ -68,6 +70,7 @@ pub async fn build(serving: &Serving, played: &[Played]) -> anyhow::Result<Repor
         facts: story.facts,
         summaries: story.summary.into_iter().collect(),
         next_context,
+        turn,
         conversations,
     })
 }
@@ -103,16 +106,22 @@ async fn read(serving: &Serving, played: &Played) -> anyhow::Result<Remembered> 
     })
 }
 
-/// Opens the next session with the badge, keeps its context, and ends it without a word.
-async fn next_context(serving: &Serving, played: &Played, badge: &str) -> anyhow::Result<Value> {
+/// What the member says when they come again: in other words than the first time.
+const SAID_NEXT_TIME: &str = "est-ce que je peux faire des fentes aujourd'hui ?";
+
+/// Opens the next session with the badge, says something, keeps both contexts, and ends it.
+async fn next_session(serving: &Serving, played: &Played, badge: &str) -> anyhow::Result<(Value, Value)> {
     let kiosk = super::seed::kiosk(&serving.memory.db, &played.gym_slug).await?;
     let client = Client::of(serving, &kiosk).await?;
     let mut opened = client.post("/sessions", &json!({"badge_id": badge})).await?;
     let id = opened["session_id"].as_str().context("no session id")?.to_owned();
+    let path = format!("/sessions/{id}/context");
+    let context = client.post(&path, &json!({"words": SAID_NEXT_TIME})).await?;
     client
         .post(&format!("/sessions/{id}/close"), &json!({"reason": "goodbye"}))
         .await?;
-    Ok(opened["context"].take())
+    let turn = json!({"words": SAID_NEXT_TIME, "context": context});
+    Ok((opened["context"].take(), turn))
 }
 
 /// The report for people.
@@ -150,5 +159,9 @@ pub fn describe(report: &Report, words: &Words) -> String {
     }
     let prompt = report.next_context["prompt"].as_str().unwrap_or_default();
     lines.push(format!("\n{}\n{prompt}", words.next_time));
+    let prompt = report.turn["context"]["prompt"].as_str().unwrap_or_default();
+    // The instruction is the same to the byte.
+    let data = prompt.split_once('\n').map_or(prompt, |(_, data)| data);
+    lines.push(format!("\n{} « {SAID_NEXT_TIME} »\n{data}", words.when_they_say));
     lines.join("\n")
 }

@@ -7,7 +7,7 @@ use crate::arguments;
 use crate::connection::{self, GymDesk};
 use crate::failure::{Done, WrongUse, or_taken};
 use crate::global::Global;
-use crate::output::{Output, table};
+use crate::output::{Output, table, talk};
 use crate::wiring;
 use chrono::NaiveDate;
 use jarvis_core::{Clock as _, Language, MemberId, SystemClock};
@@ -56,6 +56,20 @@ pub enum Command {
     Show {
         /// Id or badge
         member: String,
+        /// The gym, by slug or id
+        #[arg(long)]
+        gym: Option<String>,
+    },
+    /// Show what the assistant would be given: when the badge is read, or when the member says something
+    #[command(
+        after_help = "Example:\n  jarvis member context BADGE_001 \"mon genou me refait mal\" --gym lyon"
+    )]
+    Context {
+        /// Id or badge
+        member: String,
+        /// What the member says
+        #[arg(value_parser = arguments::filled)]
+        words: Option<String>,
         /// The gym, by slug or id
         #[arg(long)]
         gym: Option<String>,
@@ -149,6 +163,11 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
             let id = connection::find_member(&desk, &member).await?;
             show(&desk, out, id).await?;
         }
+        Command::Context { member, words, gym } => {
+            let desk = connection::desk(global, gym.as_deref()).await?;
+            let id = connection::find_member(&desk, &member).await?;
+            show_context(&desk, out, id, words.as_deref()).await?;
+        }
         Command::Export(arguments) => return export::run(global, out, arguments).await,
         Command::Restrict {
             member,
@@ -231,4 +250,40 @@ async fn show(desk: &GymDesk, out: Output, id: MemberId) -> anyhow::Result<()> {
             member.total_visits,
         )
     })
+}
+
+async fn show_context(desk: &GymDesk, out: Output, id: MemberId, words: Option<&str>) -> anyhow::Result<()> {
+    let context = if let Some(words) = words {
+        let memory = wiring::memory(desk.db.clone()).await?;
+        Some(context::preview_for_words(&memory, desk.scope, id, words).await?)
+    } else {
+        let memory = wiring::memory_without_model(desk.db.clone());
+        let context = context::preview(&memory, desk.scope, id).await?;
+        privacy::note_read(&memory, &desk.scope, desk.gym, id, audit::Read::Context, None).await?;
+        context
+    };
+    let context = context.ok_or_else(|| WrongUse("the member was removed just now".to_owned()))?;
+    for (note, told) in [
+        (
+            context::NO_MEMORY_CONSENT,
+            "they do not agree to be remembered: nothing is told",
+        ),
+        (
+            context::NO_HEALTH_MEMORY_CONSENT,
+            "they do not agree to it: health is left out",
+        ),
+        (
+            context::BY_WORDS_ALONE,
+            "no embedding model answered: what fits was found by words alone",
+        ),
+        (
+            context::OUT_OF_TIME,
+            "time ran out: not everything that was said was looked at",
+        ),
+    ] {
+        if context.notes.contains(&note) {
+            talk(told);
+        }
+    }
+    out.data(&context, |context| context.prompt.clone())
 }
