@@ -47,8 +47,8 @@ class Checks:
             name, _, value = line.partition("=")
             (self.environment if name.startswith("JARVIS_") else self.tools)[name] = value
 
-    def fetch_schemathesis(self):
-        command = [sys.executable, str(ROOT / "scripts" / "fetch_schemathesis.py")]
+    def fetch_python(self):
+        command = [sys.executable, str(ROOT / "scripts" / "fetch_python.py")]
         done = subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
         self.environment.update(line.split("=", 1) for line in done.stdout.splitlines())
 
@@ -118,7 +118,7 @@ class Checks:
 
     def tests(self):
         """All tests, against a PostgreSQL of their own"""
-        self.fetch_schemathesis()
+        self.fetch_python()
         nextest = ["cargo", "nextest", "run", "--workspace", "--locked", *self.nextest_arguments]
         self.run(str(TARGET / "debug" / "with-postgres"), *nextest)
 

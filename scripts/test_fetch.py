@@ -17,6 +17,7 @@ from unittest import mock
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.dont_write_bytecode = True
 import fetch  # noqa: E402
+import fetch_python  # noqa: E402
 
 WHEEL = "gymweights-1.0.0-py3-none-any.whl"
 CONTENT = os.urandom(3_000_000)
@@ -219,6 +220,39 @@ class FetchTest(unittest.TestCase):
             fetch.install_node_modules(self.cache)
         self.assertEqual([p.name for p in self.cache.iterdir() if "modules" in p.name or "unpack" in p.name], [])
         self.assertEqual(len(fetch.environment(self.cache)), 3)
+
+    def test_an_npm_without_network_ends_the_run_only_where_everything_is_tested(self):
+        self.npm("echo 'npm error code ENOTFOUND'; exit 1")
+        for patch in (mock.patch.object(fetch, "fetch"), mock.patch.object(fetch, "check_reachable")):
+            patch.start()
+            self.addCleanup(patch.stop)
+        with mock.patch.dict(os.environ):
+            os.environ.pop("CI", None)
+            fetch.fetch_all(self.cache, True)
+            self.assertIn("are skipped", fetch.say.call_args.args[0])
+            os.environ["CI"] = "true"
+            with self.assertRaises(fetch.Offline):
+                fetch.fetch_all(self.cache, True)
+
+    def test_python_programs_are_skipped_without_network_and_never_for_a_wrong_digest(self):
+        real = mock.patch.object(fetch, "HERE", Path(fetch.__file__).resolve().parent)
+        real.start()
+        self.addCleanup(real.stop)
+        trouble = mock.Mock(returncode=1, stderr="ERROR: Max retries exceeded")
+        with mock.patch.object(fetch_python.subprocess, "run", return_value=trouble), mock.patch.object(fetch, "say") as say:
+            with mock.patch.object(fetch, "installed_pip", return_value=["pip"]), mock.patch.dict(os.environ):
+                os.environ.pop("CI", None)
+                lines = fetch_python.fetch_all(self.cache)
+                self.assertEqual([line.split("=")[0] for line in lines], ["JARVIS_TEST_PYTHON"])
+                self.assertIn("openai", say.call_args.args[0])
+                os.environ["CI"] = "true"
+                with self.assertRaises(fetch.Offline):
+                    fetch_python.fetch_all(self.cache)
+                os.environ.pop("CI")
+                trouble.stderr = "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES"
+                with self.assertRaises(fetch.Stop):
+                    fetch_python.fetch_all(self.cache)
+        self.assertEqual([p.name for p in self.cache.iterdir() if "unpack" in p.name], [])
 
     def test_the_lock_file_names_no_registry(self):
         text = (fetch.NODE_PACKAGES / "package-lock.json").read_text(encoding="utf-8")

@@ -109,7 +109,7 @@ async fn fuzz(tool: &Path, address: &str, persona: &Persona) -> Output {
     let folder = Folder::new();
     let config = folder.path().join("schemathesis.toml");
     std::fs::write(&config, config_of(persona)).unwrap();
-    let mut command = Command::new(setting("JARVIS_SCHEMATHESIS_PYTHON", "python3"));
+    let mut command = Command::new(setting("JARVIS_TEST_PYTHON", "python3"));
     command
         .env("PYTHONPATH", tool)
         .env("SCHEMATHESIS_HOOKS", "hooks")

@@ -275,7 +275,9 @@ fn response_envelope(world: &World, asked: &Asked<'_>, said: &Said) -> Value {
         let counted = usage(world, asked, said);
         response["usage"] = json!({
             "input_tokens": counted["prompt_tokens"],
-            "input_tokens_details": { "cached_tokens": counted["prompt_tokens_details"]["cached_tokens"] },
+            "input_tokens_details": {
+                "cached_tokens": counted["prompt_tokens_details"]["cached_tokens"], "cache_write_tokens": 0,
+            },
             "output_tokens": counted["completion_tokens"],
             "output_tokens_details": { "reasoning_tokens": 0 },
             "total_tokens": counted["total_tokens"],

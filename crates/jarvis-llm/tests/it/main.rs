@@ -1,10 +1,12 @@
-//! The client against a scripted HTTP server and against the fake; the fake against the official client.
+//! The client against a scripted HTTP server, against the fake and against a fake of other authors; the fake against
+//! the official client.
 
 #![expect(
     clippy::unwrap_used,
     reason = "a test that cannot go on should stop where it stands"
 )]
 
+mod aimock;
 mod chat;
 mod embeddings;
 mod fake;
@@ -12,16 +14,34 @@ mod official_sdk;
 mod responses;
 mod retry;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jarvis_llm::fake::{FakeOpenAi, FakeOptions};
-use jarvis_llm::{Backoff, ModelRegistry, OpenAi, OpenAiConfig, Role, StructuredRequest};
+use jarvis_llm::{Api, Backoff, ModelEntry, ModelRegistry, OpenAi, OpenAiConfig, Role, StructuredRequest};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
 /// Something a member says; it must never appear in an error.
 const SAID: &str = "my left knee hurts since Tuesday";
+
+/// What `make test` fetched and named in this variable. Without it a test is skipped and says so, except where CI is
+/// set: there everything is tested.
+#[expect(clippy::print_stdout, reason = "a skipped test says so")]
+fn fetched(variable: &str) -> Option<PathBuf> {
+    let path = std::env::var_os(variable)
+        .map(PathBuf::from)
+        .filter(|path| path.exists());
+    if path.is_none() {
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "{variable} is not set, or its file is not there"
+        );
+        println!("skipped: {variable} is not set; `make test` fetches it and sets it");
+    }
+    path
+}
 
 async fn start_fake() -> FakeOpenAi {
     FakeOpenAi::start(FakeOptions::default()).await.unwrap()
@@ -42,6 +62,14 @@ fn quick(base_url: &str) -> OpenAiConfig {
 
 fn client(base_url: &str) -> OpenAi {
     OpenAi::new(quick(base_url), Arc::new(ModelRegistry::defaults())).unwrap()
+}
+
+/// A client whose model has this API; the name may end in a demand to the fake.
+fn client_of(config: OpenAiConfig, model: &str, api: Api) -> OpenAi {
+    let mut registry = ModelRegistry::defaults();
+    registry.insert(ModelEntry::new(model, api));
+    registry.assign(Role::Extraction, model).unwrap();
+    OpenAi::new(config, Arc::new(registry)).unwrap()
 }
 
 fn question() -> StructuredRequest {

@@ -1,22 +1,11 @@
 //! `POST /responses`, and what goes wrong on demand with both APIs.
 
-use jarvis_llm::{
-    Api, Chat, LlmErrorKind, ModelEntry, ModelRegistry, OpenAi, OpenAiConfig, Role, StructuredReply, Usage,
-};
+use jarvis_llm::{Api, Chat, LlmErrorKind, StructuredReply, Usage};
 use serde_json::{Value, json};
-use std::sync::Arc;
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-use super::{SAID, question, quick, start_fake};
-
-/// A client whose model has this API; the name may end in a demand to the fake.
-fn client_of(config: OpenAiConfig, model: &str, api: Api) -> OpenAi {
-    let mut registry = ModelRegistry::defaults();
-    registry.insert(ModelEntry::new(model, api));
-    registry.assign(Role::Extraction, model).unwrap();
-    OpenAi::new(config, Arc::new(registry)).unwrap()
-}
+use super::{SAID, client_of, question, quick, start_fake};
 
 async fn answered(reply: Value) -> Result<StructuredReply, LlmErrorKind> {
     let server = MockServer::start().await;
