@@ -18,6 +18,7 @@ mod disk;
 mod doctor;
 mod fairness;
 mod gyms;
+mod injection;
 mod kills;
 mod latency;
 mod legacy;

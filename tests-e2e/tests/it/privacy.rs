@@ -124,7 +124,7 @@ async fn retention_is_counted_changed_and_applied(program: &Program) {
 }
 
 /// Files under a folder in which one of these words stands.
-fn files_with(folder: &std::path::Path, words: &[&str]) -> Vec<String> {
+pub fn files_with(folder: &std::path::Path, words: &[&str]) -> Vec<String> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

@@ -43,9 +43,12 @@ pub struct Server {
     child: Child,
     /// Standard error.
     pub log: Written,
+    /// Standard output.
+    pub stdout: Written,
     /// `host:port`.
     pub address: String,
     reading: Option<JoinHandle<()>>,
+    heard: Option<JoinHandle<()>>,
 }
 
 impl Server {
@@ -84,9 +87,10 @@ impl Server {
         mut command: Command,
         ready: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, (ExitStatus, String)> {
-        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
-        let log = Written::default();
+        let (log, stdout) = (Written::default(), Written::default());
+        let heard = stdout.follow(child.stdout.take().unwrap());
         let reading = log.follow(child.stderr.take().unwrap());
         let begun = Instant::now();
         loop {
@@ -94,8 +98,10 @@ impl Server {
                 return Ok(Self {
                     child,
                     log,
+                    stdout,
                     address,
                     reading: Some(reading),
+                    heard: Some(heard),
                 });
             }
             if let Some(status) = child.try_wait().unwrap() {
@@ -119,7 +125,7 @@ impl Server {
     }
 
     async fn read_to_the_end(&mut self) -> Written {
-        if let Some(reading) = self.reading.take() {
+        for reading in [self.reading.take(), self.heard.take()].into_iter().flatten() {
             reading.await.unwrap();
         }
         self.log.clone()

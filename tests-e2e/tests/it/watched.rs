@@ -21,7 +21,7 @@ const OF_UP: [&str; 2] = ["jarvis_embedded_postgres_up", "jarvis_disk_free_bytes
 /// Shown once a price is known: a zero would say that a model is free.
 const OF_A_PRICE: &str = "jarvis_model_cost_micro_usd";
 
-async fn get(url: &str) -> (StatusCode, String) {
+pub async fn get(url: &str) -> (StatusCode, String) {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let response = client
         .get(url)
@@ -33,7 +33,7 @@ async fn get(url: &str) -> (StatusCode, String) {
 }
 
 /// The address that the program tells for its metrics.
-async fn metrics_url(log: &Written) -> String {
+pub async fn metrics_url(log: &Written) -> String {
     let begun = Instant::now();
     loop {
         let told = log.so_far();

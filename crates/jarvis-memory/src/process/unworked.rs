@@ -5,15 +5,14 @@ use crate::extract::{Turn, mask_health};
 use crate::quarantine;
 use jarvis_core::{Language, Purpose};
 
-/// What tries to steer the assistant stays stored as it was said, and is not worked with.
+/// What tries to steer the assistant stays stored as it was said, and is not worked with, from its first sentence on.
 pub(super) fn quarantine_turns(material: &mut Material) {
-    for turn in material
-        .turns
-        .iter_mut()
-        .filter(|turn| quarantine::steers(&turn.text))
-    {
-        turn.text.clear();
-        material.quarantined += 1;
+    for turn in &mut material.turns {
+        let kept = quarantine::harmless_beginning(&turn.text).len();
+        if kept < turn.text.len() {
+            turn.text.truncate(kept);
+            material.quarantined += 1;
+        }
     }
     if material.quarantined > 0 {
         material.notes.push(quarantine::NOTE);
