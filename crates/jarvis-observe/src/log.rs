@@ -56,6 +56,8 @@ pub struct Settings {
     /// Whether this is a server or a worker, whose log somebody keeps. Other commands are quiet, so that their talk can
     /// be read.
     pub serves: bool,
+    /// Whether statements are counted although it does not serve, as where a server is measured.
+    pub counts: bool,
 }
 
 /// A filter that cannot be read.
@@ -108,7 +110,7 @@ pub fn init(settings: &Settings) -> Result<(), BadFilter> {
     };
     let subscriber = tracing_subscriber::registry().with(lines.with_filter(filter));
     // Only a server is scraped and writes lines with costs.
-    let counting = settings.serves.then(crate::statements);
+    let counting = (settings.serves || settings.counts).then(crate::statements);
     subscriber.with(counting).init();
     Ok(())
 }

@@ -98,6 +98,7 @@ impl Cli {
             filter: self.global.log.clone(),
             format: self.global.log_format,
             serves: self.command.serves(),
+            counts: matches!(self.command, Command::Bench(_)),
         }
     }
 }

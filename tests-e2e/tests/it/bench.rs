@@ -1,6 +1,6 @@
 //! `jarvis bench` at a size that says nothing of speed: what it does, refuses and leaves behind.
 
-use crate::program::Program;
+use crate::program::{Program, fetched};
 use jarvis_testkit::TestDb;
 use secrecy::ExposeSecret as _;
 use sqlx::{Connection as _, PgConnection};
@@ -82,4 +82,59 @@ async fn the_bench_refuses_a_database_that_is_in_use_and_pages_that_are_not_ther
             .await
             .unwrap();
     assert!(left, "nothing was changed");
+}
+
+#[tokio::test]
+async fn every_session_that_the_bench_opens_has_its_full_context_and_says_where_the_time_went() {
+    if fetched("JARVIS_E5_WEIGHTS").is_none() || fetched("JARVIS_USE_WEIGHTS").is_none() {
+        return;
+    }
+    let db = TestDb::new().await;
+    let program = Program::on(&db);
+    for name in ["bench.md", "bench.fr.md"] {
+        let text = "<!-- open -->\n<!-- /open -->\n";
+        std::fs::write(program.folder().join(name), text).unwrap();
+    }
+    let told = program
+        .json(&[
+            "bench",
+            "open",
+            "--members",
+            "10",
+            "--conversations",
+            "120",
+            "--turns",
+            "3",
+            "--badges",
+            "12",
+            "--page",
+            ".",
+        ])
+        .await;
+    assert_eq!(told["with_model"], true, "{told}");
+    assert_eq!(
+        (&told["full_contexts"], &told["open"]["times"]["calls"]),
+        (&12.into(), &12.into())
+    );
+    let part = |step: &str, of: &str| told[step]["share"][of].as_f64().unwrap();
+    // Opening asks no model; a question does. Either costs statements.
+    assert!(
+        part("open", "model") < 1e-9 && part("ask", "model") > 0.0,
+        "{told}"
+    );
+    assert!(part("open", "sql") > 1.0 && part("ask", "sql") > 1.0, "{told}");
+    let mut admin = PgConnection::connect(db.url().expose_secret()).await.unwrap();
+    let asked_back: bool = sqlx::query_scalar(
+        "select count(*) filter (where state = 'processed') >= 120 and count(*) filter (where state = 'closing') > 12
+           from public.conversation_sessions",
+    )
+    .fetch_one(&mut admin)
+    .await
+    .unwrap();
+    assert!(
+        asked_back,
+        "conversations of before, and those that the bench held"
+    );
+    let page = std::fs::read_to_string(program.folder().join("bench.fr.md")).unwrap();
+    assert!(page.contains("du badge au contexte"), "{page}");
 }

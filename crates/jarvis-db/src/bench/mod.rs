@@ -5,6 +5,7 @@ pub mod guide;
 pub mod ingest;
 pub mod recall;
 pub mod synthetic;
+pub mod visits;
 
 use crate::DbError;
 use serde::Serialize;

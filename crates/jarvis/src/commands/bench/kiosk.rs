@@ -61,6 +61,24 @@ impl Kiosk {
             .header(CONTENT_TYPE, "application/json")
             .body(body)
             .build()?;
+        self.send(request).await
+    }
+
+    /// Asks what the member of a session said before.
+    pub async fn recall(&self, session: &str, question: &str, memories: u16) -> anyhow::Result<Answer> {
+        let mut url = reqwest::Url::parse(&format!("{}/sessions/{session}/recall", self.base))?;
+        url.query_pairs_mut()
+            .append_pair("q", question)
+            .append_pair("k", &memories.to_string());
+        let request = self
+            .http
+            .get(url)
+            .bearer_auth(self.token.expose_secret())
+            .build()?;
+        self.send(request).await
+    }
+
+    async fn send(&self, request: reqwest::Request) -> anyhow::Result<Answer> {
         let answer = self.http.execute(request).await?;
         let ok = answer.status().is_success();
         let body = answer.bytes().await?.to_vec();

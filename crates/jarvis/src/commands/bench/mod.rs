@@ -4,6 +4,7 @@ mod house;
 pub mod ingest;
 mod kiosk;
 mod machine;
+pub mod open;
 mod page;
 pub mod recall;
 
@@ -18,6 +19,8 @@ pub enum Command {
     Recall(recall::Arguments),
     /// Events over HTTP, beside a superuser's COPY into a twin table without triggers; and single events at a fixed rate
     Ingest(ingest::Arguments),
+    /// Badge to context and question to memories over HTTP, in a gym with months of conversations
+    Open(open::Arguments),
 }
 
 /// Runs the command.
@@ -25,5 +28,6 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
     match command {
         Command::Recall(a) => recall::run(global, out, &a).await,
         Command::Ingest(a) => ingest::run(global, out, &a).await,
+        Command::Open(a) => open::run(global, out, &a).await,
     }
 }

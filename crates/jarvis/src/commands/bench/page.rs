@@ -16,6 +16,14 @@ pub struct Words {
     pub middle: &'static str,
     /// Head of single events.
     pub singles_head: &'static str,
+    /// Head of the waiting times of a visit.
+    pub open_head: &'static str,
+    /// A badge is read.
+    pub open: &'static str,
+    /// A question is asked.
+    pub ask: &'static str,
+    /// What the numbers below a visit's table are.
+    pub open_gym: &'static str,
     measured_on: &'static str,
 }
 
@@ -25,6 +33,11 @@ const PAGES: [Words; 2] = [
         rounds_head: "| round | ours, rows/s | COPY, rows/s | ours / COPY | load |",
         middle: "middle",
         singles_head: "| single events/s | p50 ms | p95 ms | p99 ms | refused | load |",
+        open_head: "| | p50 ms | p95 ms | p99 ms | of it model | SQL | program | HTTP |",
+        open: "badge to context",
+        ask: "question to memories",
+        open_gym: "Members, conversations, turns of each, conversations of the heaviest member, those a visit meets, \
+                   kiosks at once, load",
         measured_on: "Measured on",
     },
     Words {
@@ -32,6 +45,11 @@ const PAGES: [Words; 2] = [
         rounds_head: "| tour | nous, lignes/s | COPY, lignes/s | nous / COPY | charge |",
         middle: "médiane",
         singles_head: "| événements isolés/s | p50 ms | p95 ms | p99 ms | refusés | charge |",
+        open_head: "| | p50 ms | p95 ms | p99 ms | dont modèle | SQL | programme | HTTP |",
+        open: "du badge au contexte",
+        ask: "de la question aux souvenirs",
+        open_gym: "Membres, conversations, tours de chacune, conversations du membre qui en a le plus, celles qu'une \
+                   visite rencontre, bornes à la fois, charge",
         measured_on: "Mesuré sur",
     },
 ];
