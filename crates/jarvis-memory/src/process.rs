@@ -105,6 +105,11 @@ async fn try_process(memory: &Memory, gym: GymId, scope: &Scope, id: &SessionId)
     let Some(material) = read_material(&mut tx, gym, id).await? else {
         return Ok(());
     };
+    // Asked after the consents were read: a restriction hides them, and what it keeps must not pass for refused. One that
+    // is lifted in between is noticed before anything is written, for the consents have changed then.
+    if privacy::is_restricted_session(&mut tx, gym, id).await? {
+        return Ok(());
+    }
     tx.commit().await?;
     let now = memory.clock.now();
     let (material, plan) = read_out(memory, material).await?;

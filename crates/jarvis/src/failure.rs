@@ -101,10 +101,11 @@ pub fn report(output: Output, error: &anyhow::Error) -> ExitCode {
         || error
             .downcast_ref::<BackupError>()
             .is_some_and(BackupError::is_refusal);
-    // What the predecessor left must be settled before a member is erased, and the data map complete before an export.
+    // A guardian must have been asked, what the predecessor left be settled before a member is erased, and the data map be
+    // complete before an export.
     let refused = refused
         || error.chain().any(|cause| {
-            matches!(cause.downcast_ref(), Some(DbError::Refused { code, .. }) if ["JE002", "JP001"].contains(&code.as_str()))
+            matches!(cause.downcast_ref(), Some(DbError::Refused { code, .. }) if ["JC002", "JE002", "JP001"].contains(&code.as_str()))
         });
     if refused || error.is::<WrongUse>() {
         ExitCode::from(2)

@@ -151,6 +151,7 @@ pub async fn import(
         .execute(&mut *tx)
         .await
         .map_err(refused)?;
+    open_to_withdrawals(&mut tx).await?;
     let report = report(&mut tx).await?;
     if commit {
         tx.commit().await.map_err(DbError::from)?;
@@ -159,6 +160,20 @@ pub async fn import(
     }
     connection.close().await.map_err(DbError::from)?;
     Ok(report)
+}
+
+/// Until they are dropped, a consent that is withdrawn reaches into the predecessor's tables as well.
+async fn open_to_withdrawals(conn: &mut PgConnection) -> Result<(), DbError> {
+    sqlx::raw_sql(
+        "do $$ begin
+           if to_regprocedure('jarvis.open_predecessor()') is not null then
+             perform jarvis.open_predecessor();
+           end if;
+         end $$",
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// Drops the tables named in `confirmed`, all of them or none.

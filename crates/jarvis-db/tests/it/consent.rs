@@ -227,11 +227,34 @@ async fn under_fifteen_a_guardian_answers() {
             &format!("update public.gym_members_v2 set date_of_birth = {born} where id = {{a9}}"),
         )
         .await;
-        for purpose in ["voice", "memory", "health_memory"] {
-            answer(&mut tx, purpose, true, guardian).await;
+        for purpose in PURPOSES {
+            if given {
+                answer(&mut tx, purpose, true, guardian).await;
+            } else {
+                // Whatever the clock of who asked says.
+                for moment in ["now()", "'2100-01-01'", "now() - interval '1 year'"] {
+                    let refusal = refused(
+                        &mut tx,
+                        &format!(
+                            "insert into jarvis.consent_ledger (gym_id, member_id, purpose, granted, source, recorded_at)
+                             values ({{A}}, {{a9}}, '{purpose}', true, 'kiosk', {moment})"
+                        ),
+                    )
+                    .await;
+                    assert_eq!(
+                        (
+                            refusal.code.as_str(),
+                            refusal.message.as_str(),
+                            refusal.detail.as_str()
+                        ),
+                        ("JC002", "guardian_required", purpose)
+                    );
+                    assert!(refusal.hint.contains("--by-guardian"));
+                }
+            }
         }
         become_(&mut tx, SERVER_A).await;
-        for purpose in ["voice", "memory", "health_memory"] {
+        for purpose in PURPOSES {
             let has = format!("select jarvis.has_consent({{A}}, {{a9}}, '{purpose}')");
             assert_eq!(
                 one::<bool>(&mut tx, &has).await,
@@ -245,6 +268,78 @@ async fn under_fifteen_a_guardian_answers() {
             assert_eq!(refused(&mut tx, FACT).await.detail, "memory");
             assert_eq!(one::<i32>(&mut tx, EVENT).await, 0);
         }
+    }
+}
+
+const PURPOSES: [&str; 5] = [
+    "voice",
+    "memory",
+    "health_memory",
+    "profiling",
+    "share_with_staff",
+];
+
+/// What a database of before holds: a child's own yes.
+async fn childs_own_yes(tx: &mut PgConnection, purpose: &str, asked: &str) {
+    run(
+        tx,
+        &format!(
+            "set local session_replication_role = replica;
+             insert into jarvis.consent_ledger (gym_id, member_id, purpose, granted, source, recorded_at)
+             values ({{A}}, {{a9}}, '{purpose}', true, 'kiosk', {asked});
+             set local session_replication_role = origin"
+        ),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_childs_own_yes_takes_nothing_from_what_the_guardian_allowed() {
+    let world = World::new().await;
+    let mut tx = world.admin().await;
+    run(
+        &mut tx,
+        "update public.gym_members_v2 set date_of_birth = current_date - interval '12 years' where id = {a9};
+         delete from jarvis.jobs where kind = 'privacy.withdraw'",
+    )
+    .await;
+    for purpose in PURPOSES {
+        answer(&mut tx, purpose, true, true).await;
+        childs_own_yes(&mut tx, purpose, "clock_timestamp()").await;
+        let has = format!("select jarvis.has_consent({{A}}, {{a9}}, '{purpose}')");
+        assert!(one::<bool>(&mut tx, &has).await, "{purpose}");
+        // Of a guardian who says it again, nobody withdraws anything either.
+        answer(&mut tx, purpose, true, true).await;
+    }
+    let withdrawals = "select count(*) from jarvis.jobs where kind = 'privacy.withdraw'";
+    assert_eq!(one::<i64>(&mut tx, withdrawals).await, 0);
+    answer(&mut tx, "memory", false, false).await;
+    let has = "select jarvis.has_consent({A}, {a9}, 'memory')";
+    assert!(!one::<bool>(&mut tx, has).await, "a no counts, whoever says it");
+    assert_eq!(one::<i64>(&mut tx, withdrawals).await, 1);
+}
+
+#[tokio::test]
+async fn what_a_child_agreed_to_does_not_bind_them_on_their_birthday() {
+    let world = World::new().await;
+    for purpose in PURPOSES {
+        let mut tx = world.admin().await;
+        run(
+            &mut tx,
+            "update public.gym_members_v2 set date_of_birth = current_date - interval '16 years' where id = {a9};
+             set local session_replication_role = replica;
+             delete from jarvis.consent_ledger where member_id = {a9};
+             set local session_replication_role = origin",
+        )
+        .await;
+        childs_own_yes(&mut tx, purpose, "now() - interval '2 years'").await;
+        let has = format!("select jarvis.has_consent({{A}}, {{a9}}, '{purpose}')");
+        assert!(!one::<bool>(&mut tx, &has).await, "{purpose}");
+        answer(&mut tx, purpose, true, false).await;
+        assert!(
+            one::<bool>(&mut tx, &has).await,
+            "asked again, they say it themselves"
+        );
     }
 }
 

@@ -25,4 +25,5 @@ mod scope;
 mod tenancy;
 mod triggers;
 mod verify;
+mod withdrawal;
 mod world;

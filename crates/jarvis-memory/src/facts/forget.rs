@@ -6,12 +6,12 @@ use crate::extract::{self, ExtractionInput};
 use crate::process::turn;
 use crate::{Memory, jobs};
 use chrono::{DateTime, Utc};
-use jarvis_core::{EventType, FactId, GymId, MemberId, Purpose, Scope, SessionId, SessionState};
+use jarvis_core::{EventType, FactId, GymId, Scope, SessionId, SessionState};
 use jarvis_db::queries::event::{self, TranscriptRow};
 use jarvis_db::queries::fact::person::{self, OwnedFact};
 use jarvis_db::queries::fact::{self, forgetting};
 use jarvis_db::queries::session::{self, Session};
-use jarvis_db::queries::{consent, member, summary, window};
+use jarvis_db::queries::{member, summary, window};
 use jarvis_db::{DbError, ScopedTx};
 use std::collections::BTreeSet;
 
@@ -68,7 +68,7 @@ pub async fn forget(
         forgetting::forget(&mut tx, gym, *fact).await?;
     }
     for session in &sessions {
-        reword_summary(&mut tx, (gym, owned.member_id), session, &quotes).await?;
+        reword_summary(&mut tx, gym, session, &quotes).await?;
     }
     // Turns outlive their events: those of conversations whose events are gone, too.
     window::erase_saying(&mut tx, gym, owned.member_id, &quotes).await?;
@@ -179,7 +179,7 @@ async fn still_said(
 /// A summary of another application is not made again by us: it loses the sentences that repeat what is forgotten.
 async fn reword_summary(
     tx: &mut ScopedTx,
-    (gym, member): (GymId, MemberId),
+    gym: GymId,
     session: &SessionId,
     quotes: &[String],
 ) -> Result<(), MemoryError> {
@@ -189,10 +189,8 @@ async fn reword_summary(
     let Some(text) = without_echoes(&foreign.text, quotes) else {
         return Ok(());
     };
-    let consents = consent::in_force(tx, gym, member).await?;
-    if consents.allows(Purpose::Memory) {
-        forgetting::reword_summary(tx, gym, foreign.id, &text).await?;
-    } else {
+    // The database knows whether it may stay: of a restricted member it may, of one who refuses memory it may not.
+    if !forgetting::reword_summary(tx, gym, foreign.id, &text).await? {
         forgetting::delete_summary(tx, gym, foreign.id).await?;
     }
     Ok(())

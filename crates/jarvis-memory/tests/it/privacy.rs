@@ -270,3 +270,91 @@ async fn an_erased_member_leaves_no_word_in_any_table() {
     let words = ["turquoise", "archibald", "genou", "demande 12"];
     assert_eq!(traces(&stage, &words).await, [""; 0]);
 }
+
+#[tokio::test]
+async fn a_restriction_that_comes_between_two_steps_of_the_work_takes_nothing() {
+    let stage = Stage::new().await;
+    let gym = stage.gym("lyon").await;
+    let member = stage.member(&gym, "BADGE_001", EVERYTHING).await;
+    let session = stage.talk(&gym, "BADGE_001", &[GOAL]).await;
+    let kept = traces(&stage, &["cinq kilos"]).await.len();
+    let scope = Scope::gym(gym.id, Actor::Server);
+    sessions::reprocess(&stage.memory, gym.id, &scope, &session)
+        .await
+        .unwrap();
+    // The restriction is there once the try is counted, before anything is read.
+    sqlx::raw_sql(sqlx::AssertSqlSafe(format!(
+        "create function public.restrict_now() returns trigger language plpgsql security definer as $$
+         begin
+           insert into jarvis.restrictions (gym_id, member_id, actor) values (new.gym_id, '{member}', 'operator') on conflict do nothing;
+           return null;
+         end $$;
+         create trigger z90_restrict after update of attempts on public.conversation_sessions
+           for each row when (new.attempts > 0) execute function public.restrict_now()"
+    )))
+    .execute(stage.test.admin_pool())
+    .await
+    .unwrap();
+    process_waiting(&stage, &gym).await;
+    assert_eq!(
+        state(&stage, &gym, &session).await,
+        (SessionState::Closing, None),
+        "it waits for the restriction to be lifted"
+    );
+    assert_eq!(traces(&stage, &["cinq kilos"]).await.len(), kept, "all is kept");
+}
+
+#[tokio::test]
+async fn of_a_restricted_member_a_withdrawal_of_health_masks_and_no_more() {
+    let stage = Stage::with(embedder()).await;
+    let gym = stage.gym("lyon").await;
+    let member = stage.member(&gym, "BADGE_001", EVERYTHING).await;
+    stage.talk(&gym, "BADGE_001", &[KNEE, GOAL]).await;
+    let scope = Scope::gym(gym.id, Actor::Operator);
+    privacy::restrict(&stage.memory, &scope, gym.id, member, None)
+        .await
+        .unwrap();
+    answer(&stage, member, Purpose::HealthMemory, false).await;
+    carry_out(&stage).await;
+    assert!(traces(&stage, &["genou"]).await.is_empty());
+    let said = traces(&stage, &["cinq kilos"]).await;
+    assert!(
+        said.iter()
+            .any(|row| row.starts_with("public.conversation_events")),
+        "{said:?}"
+    );
+}
+
+#[tokio::test]
+async fn of_a_restricted_member_a_forgotten_fact_leaves_the_rest_of_anothers_summary() {
+    let stage = Stage::new().await;
+    let gym = stage.gym("lyon").await;
+    let member = stage.member(&gym, "BADGE_001", EVERYTHING).await;
+    stage.talk(&gym, "BADGE_001", &[KNEE]).await;
+    sqlx::raw_sql(
+        "update public.conversation_summaries
+            set written_by = 'client', summary_text = 'Elle vient le lundi. Son genou droit la gêne.', key_topics = '{genou}'",
+    )
+    .execute(stage.test.admin_pool())
+    .await
+    .unwrap();
+    let knee: uuid::Uuid = sqlx::query_scalar("select id from public.member_facts where category = 'injury'")
+        .fetch_one(stage.test.admin_pool())
+        .await
+        .unwrap();
+    let scope = Scope::gym(gym.id, Actor::Operator);
+    privacy::restrict(&stage.memory, &scope, gym.id, member, None)
+        .await
+        .unwrap();
+    jarvis_memory::facts::forget(&stage.memory, &scope, gym.id, knee.into())
+        .await
+        .unwrap();
+    let text: String = sqlx::query_scalar("select summary_text from public.conversation_summaries")
+        .fetch_one(stage.test.admin_pool())
+        .await
+        .unwrap();
+    assert!(
+        text.starts_with("Elle vient le lundi.") && !text.contains("genou"),
+        "{text}"
+    );
+}

@@ -3,6 +3,7 @@
 use crate::{DbError, ScopedTx};
 use jarvis_core::{Category, EventId, FactId, GymId, MemberId, SessionId};
 use serde_json::Value;
+use sqlx::Connection;
 use uuid::Uuid;
 
 /// The slot that a fact of this key and value has; none when the registry does not know the key.
@@ -166,9 +167,11 @@ pub async fn foreign_summary(
     .await?)
 }
 
-/// Gives a summary of another application other words, without topics and without the vector of the old ones.
-pub async fn reword_summary(tx: &mut ScopedTx, gym: GymId, id: Uuid, text: &str) -> Result<(), DbError> {
-    sqlx::query!(
+/// Gives a summary of another application other words, without topics and without the vector of the old ones. False, and
+/// nothing changed, when its member no longer agrees to be remembered.
+pub async fn reword_summary(tx: &mut ScopedTx, gym: GymId, id: Uuid, text: &str) -> Result<bool, DbError> {
+    let mut savepoint = Connection::begin(&mut **tx).await?;
+    let done = sqlx::query!(
         "update public.conversation_summaries
             set summary_text = $3, key_topics = null, embedding = null, embedding_model = 'unknown'
           where gym_id = $1 and id = $2",
@@ -176,9 +179,19 @@ pub async fn reword_summary(tx: &mut ScopedTx, gym: GymId, id: Uuid, text: &str)
         id,
         text,
     )
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
+    .execute(&mut *savepoint)
+    .await;
+    match done.map_err(DbError::from) {
+        Ok(_) => {
+            savepoint.commit().await?;
+            Ok(true)
+        }
+        Err(DbError::Refused { code, .. }) if code == "JC001" => {
+            savepoint.rollback().await?;
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Removes a summary of another application whose member no longer agrees to be remembered: it cannot be reworded.

@@ -116,7 +116,15 @@ async fn a_stated_consent_never_overrides_an_answer_and_not_for_children() {
     for n in [14, 6] {
         assert_eq!(facts(&db, n).await, Vec::<String>::new(), "{n}");
     }
-    consent(&db, 14, "memory", true, false).await;
+    let own = sqlx::query(
+        "insert into jarvis.consent_ledger (gym_id, member_id, purpose, granted, source)
+         select gym_id, id, 'memory', true, 'kiosk' from public.gym_members_v2 where id = $1::uuid",
+    )
+    .bind(member(14))
+    .execute(db.admin_pool())
+    .await
+    .unwrap_err();
+    assert_eq!(own.as_database_error().unwrap().code().unwrap(), "JC002");
     assert_eq!(facts(&db, 14).await, Vec::<String>::new());
     consent(&db, 14, "memory", true, true).await;
     assert!(!facts(&db, 14).await.is_empty());

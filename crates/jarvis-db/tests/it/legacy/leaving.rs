@@ -225,3 +225,48 @@ async fn erasing_a_member_takes_their_rows_in_the_predecessors_tables_along_or_s
     legacy::import(db.url(), &statements, true).await.unwrap();
     assert_eq!(count(pool, "select count(*) from public.gym_members_v2").await, 0);
 }
+
+#[tokio::test]
+async fn a_consent_that_is_withdrawn_takes_the_words_out_of_the_predecessors_tables() {
+    for purpose in ["memory", "health_memory"] {
+        let db = with_legacy().await;
+        let pool = db.admin_pool();
+        import(&db, &[Purpose::Memory, Purpose::HealthMemory]).await;
+        let theirs = "select count(*) from public.jarvis_conversation_logs l
+                        join jarvis.legacy_rows r on r.source_table = 'jarvis_conversation_logs' and r.source_id = l.id::text
+                       where r.member_id = ";
+        let first: String = sqlx::query_scalar(
+            "select r.member_id::text from public.jarvis_conversation_logs l
+               join jarvis.legacy_rows r on r.source_table = 'jarvis_conversation_logs' and r.source_id = l.id::text
+              where r.member_id is not null group by 1 order by count(*) desc, 1 limit 1",
+        )
+        .fetch_one(pool)
+        .await
+        .unwrap();
+        let all = count(pool, "select count(*) from public.jarvis_conversation_logs").await;
+        let own = count(pool, &format!("{theirs} '{first}'")).await;
+        assert!(own > 0);
+        run(
+            pool,
+            format!(
+                "insert into jarvis.consent_ledger (gym_id, member_id, purpose, granted, source)
+                 select gym_id, id, '{purpose}', false, 'kiosk' from public.gym_members_v2 where id = '{first}'"
+            ),
+        )
+        .await;
+        run(
+            pool,
+            format!(
+                "do $$ declare gym uuid := (select gym_id from public.gym_members_v2 where id = '{first}'); begin
+                   perform set_config('app.gym_id', gym::text, true);
+                   perform case '{purpose}' when 'memory' then jarvis.withdraw_memory(gym, '{first}')::text
+                     else jarvis.withdraw_health(gym, '{first}', '{{}}', '{{}}', '{{}}', '{{}}', '{{}}', '{{}}')::text end;
+                 end $$"
+            ),
+        )
+        .await;
+        assert_eq!(count(pool, &format!("{theirs} '{first}'")).await, 0, "{purpose}");
+        let left = count(pool, "select count(*) from public.jarvis_conversation_logs").await;
+        assert_eq!(left, all - own, "nobody else's");
+    }
+}
