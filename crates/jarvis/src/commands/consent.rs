@@ -27,7 +27,7 @@ Example:
         /// Refused or withdrawn, separated by commas
         #[arg(long, value_delimiter = ',', value_parser = |s: &str| s.parse::<Purpose>())]
         refuse: Vec<Purpose>,
-        /// The guardian of a member under 15 agreed
+        /// A guardian answers: under 15 only they can agree
         #[arg(long)]
         by_guardian: bool,
         /// Version of the text that was shown
