@@ -7,14 +7,14 @@ use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-/// Puts a file with this text at `path`; returns false, and changes nothing, when there is one already. It is written
+/// Puts a file with this content at `path`; returns false, and changes nothing, when there is one already. It is written
 /// aside first: a crash leaves no half file at `path`, and of two who come at once one wins.
-pub fn place(path: &Path, text: &str) -> anyhow::Result<bool> {
+pub fn place(path: &Path, text: impl AsRef<[u8]>) -> anyhow::Result<bool> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
     }
     let aside = aside_of(path);
-    let placed = write(&aside, text).and_then(|()| link(&aside, path));
+    let placed = write(&aside, text.as_ref()).and_then(|()| link(&aside, path));
     let removed = fs::remove_file(&aside);
     let placed = placed.with_context(|| format!("cannot write {}", path.display()))?;
     removed.with_context(|| format!("cannot remove {}", aside.display()))?;
@@ -27,10 +27,10 @@ fn aside_of(path: &Path) -> PathBuf {
     aside.into()
 }
 
-fn write(path: &Path, text: &str) -> io::Result<()> {
+fn write(path: &Path, text: &[u8]) -> io::Result<()> {
     let mut options = OpenOptions::new();
     let mut file = options.write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(text.as_bytes())?;
+    file.write_all(text)?;
     file.sync_all()
 }
 
@@ -69,7 +69,7 @@ impl Reserved {
     /// Gives the file its real text at once; when that fails, the first text stays.
     pub fn fill(&self, text: &str) -> anyhow::Result<()> {
         let aside = aside_of(&self.0);
-        let filled = write(&aside, text).and_then(|()| fs::rename(&aside, &self.0));
+        let filled = write(&aside, text.as_bytes()).and_then(|()| fs::rename(&aside, &self.0));
         if filled.is_err() {
             drop(fs::remove_file(&aside));
         }

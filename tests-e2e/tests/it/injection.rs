@@ -190,7 +190,7 @@ impl Stage {
         self.assert_contained("BADGE_002", "everything").await;
         let to = self.program.folder().join("of-leo").display().to_string();
         self.program
-            .json(&["member", "export", "BADGE_002", "--to", &to])
+            .json(&["member", "export", "BADGE_002", "--plain", "--to", &to])
             .await;
         let mut seen = vec![("metrics".to_owned(), get(&self.metrics).await.1)];
         for arguments in [

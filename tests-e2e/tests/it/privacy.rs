@@ -40,7 +40,7 @@ async fn a_withdrawn_consent_takes_everything_along_and_everything_can_be_handed
     let folder = program.folder().join("handed-out");
     let to = folder.display().to_string();
     let exported = program
-        .json(&["member", "export", "BADGE_001", "--to", &to])
+        .json(&["member", "export", "BADGE_001", "--plain", "--to", &to])
         .await;
     let (data, page) = (text(&exported, "/data"), text(&exported, "/page"));
     let data: Value = serde_json::from_str(&std::fs::read_to_string(data).unwrap()).unwrap();
@@ -52,7 +52,9 @@ async fn a_withdrawn_consent_takes_everything_along_and_everything_can_be_handed
     );
     let page = std::fs::read_to_string(page).unwrap();
     assert!(page.contains("turquoise") && page.contains("Vos conversations") && !page.contains("cinq kilos"));
-    let again = program.run(&["member", "export", "BADGE_001", "--to", &to]).await;
+    let again = program
+        .run(&["member", "export", "BADGE_001", "--plain", "--to", &to])
+        .await;
     assert_eq!(again.code, 2, "{again:?}");
     std::fs::remove_dir_all(&folder).unwrap();
 
@@ -105,6 +107,57 @@ async fn a_withdrawn_consent_takes_everything_along_and_everything_can_be_handed
     let (_, written) = server.stop(Signal::SIGTERM).await;
     assert_eq!(traces(written.so_far().lines(), &WORDS), [""; 0]);
     retention_is_counted_changed_and_applied(&program).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_export_is_encrypted_opens_with_the_key_alone_and_goes_with_the_member() {
+    let db = TestDb::new().await;
+    let program = Program::on(&db);
+    let server = Server::serve(&program).await;
+    gyms::gym(&program, "lyon").await;
+    let member = gyms::member(&program, "lyon", "BADGE_001", "Zoé", EVERYTHING).await;
+    let kiosk = gyms::kiosk(&program, &server, "lyon", "entree").await.caller;
+    assert_eq!(kiosk.converse("BADGE_001", &[CANARY]).await["state"], "processed");
+    drop(server);
+
+    let export = ["member", "export", "BADGE_001"];
+    let without_key = program.run(&export).await;
+    assert_eq!(without_key.code, 2, "{without_key:?}");
+    assert!(
+        without_key.stderr.contains("jarvis backup key"),
+        "{without_key:?}"
+    );
+    program.json(&["backup", "key"]).await;
+    let made = program.json(&export).await;
+    assert_eq!(made["encrypted"], true, "{made}");
+    let sealed = std::path::PathBuf::from(text(&made, "/data"));
+    let folder = sealed.parent().unwrap().to_owned();
+    assert!(
+        folder.starts_with(program.data().join("exports").join(&member)),
+        "{made}"
+    );
+    assert_eq!(files_with(program.folder(), &WORDS), Vec::<String>::new());
+
+    let (from, to) = (folder.display().to_string(), program.folder().join("usb"));
+    let open = ["member", "open-export", &from, "--to", &to.display().to_string()];
+    program.json(&["backup", "key", "--to", "other-key"]).await;
+    let stranger = program.run(&[&open[..], &["--key", "other-key"]].concat()).await;
+    assert_eq!(stranger.code, 2, "{stranger:?}");
+    assert!(!to.exists());
+    program.json(&open).await;
+    for file in ["member.json", "member.html"] {
+        let readable = std::fs::read_to_string(to.join(file)).unwrap();
+        assert!(readable.contains("turquoise"), "{file}");
+    }
+    assert_eq!(program.run(&open).await.code, 2, "nothing is replaced");
+    std::fs::remove_dir_all(&to).unwrap();
+    std::fs::write(&sealed, &std::fs::read(&sealed).unwrap()[..400]).unwrap();
+    let cut = program.run(&open).await;
+    assert_eq!((cut.code, to.exists()), (1, false), "{cut:?}");
+
+    let erased = program.json(&["member", "erase", "BADGE_001", "--yes"]).await;
+    assert_eq!(erased["exports"], 1, "{erased}");
+    assert!(!folder.exists());
 }
 
 async fn retention_is_counted_changed_and_applied(program: &Program) {

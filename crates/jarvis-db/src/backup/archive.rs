@@ -209,7 +209,7 @@ pub(super) fn read(path: &Path, keys: &Keys, visitor: &mut dyn Visitor) -> Resul
     Ok(())
 }
 
-fn open(path: &Path, keys: &Keys) -> Result<StreamReader<BufReader<File>>, BackupError> {
+pub(super) fn open(path: &Path, keys: &Keys) -> Result<StreamReader<BufReader<File>>, BackupError> {
     let file = File::open(path).map_err(BackupError::at(path))?;
     let not_a_backup = || BackupError::NotABackup {
         path: path.to_owned(),
@@ -231,7 +231,7 @@ fn open(path: &Path, keys: &Keys) -> Result<StreamReader<BufReader<File>>, Backu
 }
 
 /// age authenticates every 64 KiB and marks the last piece, so a changed byte and a cut end are both noticed.
-fn damage(path: &Path, error: &io::Error) -> BackupError {
+pub(super) fn damage(path: &Path, error: &io::Error) -> BackupError {
     let reason = match error.kind() {
         io::ErrorKind::UnexpectedEof => "it is cut off",
         io::ErrorKind::InvalidData => "it was changed since it was written",

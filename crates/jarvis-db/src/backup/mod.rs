@@ -16,6 +16,7 @@ mod place;
 mod restore;
 mod roles;
 mod scratch;
+mod sealed;
 mod tools;
 
 pub use create::{BackupRequest, Made, create};
@@ -24,6 +25,7 @@ pub use key::{Keys, generate};
 pub use ledger::{JOURNAL, Source as ErasureSource, keep_journal, read_file as read_erasures};
 pub use place::{Kept, Label, Pruned, list, prune};
 pub use restore::{RestoreRequest, Restored, restore, verify};
+pub use sealed::{seal, unseal};
 
 use archive::Visitor;
 use manifest::Manifest;

@@ -1,10 +1,12 @@
 //! `jarvis retention`: how long things are kept, and what is past its time.
 
+use crate::commands::member::kept_exports;
 use crate::connection;
 use crate::failure::{Done, WrongUse};
 use crate::global::Global;
 use crate::output::{Output, table, talk};
 use crate::wiring;
+use jarvis_core::{Clock as _, SystemClock};
 use jarvis_db::queries::retention;
 use jarvis_memory::privacy::{self, Retention};
 
@@ -50,6 +52,14 @@ pub async fn run(global: &Global, out: Output, arguments: Arguments) -> anyhow::
         Retention::Counted
     };
     let expired = privacy::expire(&memory, how).await?;
+    if arguments.run {
+        let dropped = kept_exports::drop_old(&connection::home(global)?, SystemClock.now())?;
+        if dropped > 0 {
+            talk(&format!(
+                "removed {dropped} exports of members that are older than 30 days"
+            ));
+        }
+    }
     out.data(&expired, |expired| {
         let rows = expired
             .iter()

@@ -1,5 +1,6 @@
 //! `jarvis member erase`: everything of a member goes, and a certificate stays.
 
+use super::kept_exports;
 use crate::commands::backup;
 use crate::connection::{self, GymDesk};
 use crate::failure::{Done, WrongUse};
@@ -56,9 +57,12 @@ pub async fn run(global: &Global, out: Output, arguments: Arguments) -> anyhow::
         Ok(all) => keep(global, &all),
         Err(error) => Err(error.into()),
     };
+    let exports = connection::home(global).and_then(|home| kept_exports::drop_of(&home, member));
     let path = file.path();
     let kept = journals.as_deref().unwrap_or_default();
-    let value = serde_json::json!({"certificate": certificate, "path": path, "journals": kept});
+    let value = serde_json::json!({
+        "certificate": certificate, "path": path, "journals": kept, "exports": exports.as_ref().ok(),
+    });
     out.data(&value, |_| {
         format!(
             "{}\nerased      {}\nrows left   {}\ncertificate {}",
@@ -76,6 +80,9 @@ pub async fn run(global: &Global, out: Output, arguments: Arguments) -> anyhow::
     };
     written.map_err(erased)?;
     journals.map_err(erased)?;
+    exports.map_err(|error| {
+        error.context("the member is erased, and an export of them is still there: remove it by hand")
+    })?;
     Ok(Done::Ok)
 }
 

@@ -1,12 +1,15 @@
 //! `jarvis member export`: everything of a member, for the member.
 
+use super::kept_exports as kept;
+use crate::commands::backup::KeyFile;
 use crate::connection;
 use crate::failure::{Done, WrongUse};
 use crate::global::Global;
 use crate::language::Lang;
-use crate::output::Output;
+use crate::output::{Output, talk};
 use crate::{private_file, wiring};
 use jarvis_core::{Clock as _, SystemClock};
+use jarvis_db::backup;
 use jarvis_db::queries::privacy as rows;
 use jarvis_memory::privacy;
 use serde_json::{Map, Value, json};
@@ -14,20 +17,30 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
+/// The names of the two files; `.age` follows where they are encrypted.
+const FILES: [&str; 2] = ["member.json", "member.html"];
+
 /// Which member, and where to.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Two files, readable by you alone: member.json for machines (GDPR, article 20) and member.html to read (article 15).
-They hold health data in plain text: hand them over, then delete the folder. The export is entered in the audit.")]
+Two files: member.json for machines (GDPR, article 20) and member.html to read (article 15), encrypted with the key of the
+backups (`jarvis backup key`). `jarvis member open-export FOLDER --to USB` makes them readable, and so do age and rage.
+What JARVIS keeps of them in its data folder goes after 30 days, and when the member is erased.
+With --plain they are readable at once: hand them over, then delete the folder. The export is entered in the audit.")]
 pub struct Arguments {
     /// Id or badge
     member: String,
     /// The gym, by slug or id
     #[arg(long)]
     gym: Option<String>,
-    /// The folder to make; JARVIS keeps no copy
+    /// The folder to make [default: one of its own in the folder exports of the data folder]
     #[arg(long, value_name = "FOLDER")]
-    to: PathBuf,
+    to: Option<PathBuf>,
+    #[command(flatten)]
+    key: KeyFile,
+    /// Readable files, without encryption
+    #[arg(long, requires = "to")]
+    plain: bool,
     /// The language of the page to read
     #[arg(long, default_value = "fr")]
     lang: Lang,
@@ -35,11 +48,21 @@ pub struct Arguments {
 
 /// Runs the command.
 pub async fn run(global: &Global, out: Output, arguments: Arguments) -> anyhow::Result<Done> {
+    let keys = if arguments.plain {
+        None
+    } else {
+        Some(arguments.key.read(global)?)
+    };
     let desk = connection::desk(global, arguments.gym.as_deref()).await?;
     let id = connection::find_member(&desk, &arguments.member).await?;
     let now = SystemClock.now();
-    let folder = &arguments.to;
-    let (data, page) = (folder.join("member.json"), folder.join("member.html"));
+    let home = connection::home(global)?;
+    kept::drop_old(&home, now)?;
+    let folder = arguments.to.unwrap_or_else(|| kept::folder(&home, id, now));
+    let [data, page] = FILES.map(|name| match &keys {
+        Some(_) => folder.join(format!("{name}.age")),
+        None => folder.join(name),
+    });
     if data.exists() || page.exists() {
         return Err(WrongUse(format!(
             "{} holds an export already; name another folder with --to",
@@ -56,16 +79,20 @@ pub async fn run(global: &Global, out: Output, arguments: Arguments) -> anyhow::
     tx.commit().await?;
     let tables = tables.as_object().cloned().unwrap_or_default();
     let text = json!({"member_id": id, "gym_id": desk.gym, "exported_at": now, "tables": tables});
-    private_file::place(&data, &serde_json::to_string_pretty(&text)?)?;
-    private_file::place(
-        &page,
-        &readable(&tables, &legends, arguments.lang, &now.to_rfc3339()),
-    )?;
+    let readable = readable(&tables, &legends, arguments.lang, &now.to_rfc3339());
+    for (path, text) in [(&data, serde_json::to_string_pretty(&text)?), (&page, readable)] {
+        let content = match &keys {
+            Some(keys) => backup::seal(keys, path, text.as_bytes())?,
+            None => text.into_bytes(),
+        };
+        private_file::place(path, content)?;
+    }
     let counts: BTreeMap<&str, usize> = tables
         .iter()
         .map(|(name, rows)| (name.as_str(), rows.as_array().map_or(0, Vec::len)))
         .collect();
-    let value = json!({"member_id": id, "data": data, "page": page, "rows": counts});
+    let value =
+        json!({"member_id": id, "data": data, "page": page, "encrypted": keys.is_some(), "rows": counts});
     out.data(&value, |_| {
         format!(
             "{}\n{}\n{} rows of {} tables",
@@ -74,6 +101,57 @@ pub async fn run(global: &Global, out: Output, arguments: Arguments) -> anyhow::
             counts.values().sum::<usize>(),
             counts.len()
         )
+    })?;
+    if keys.is_none() {
+        talk("They are not encrypted: hand them over, then delete the folder.");
+    }
+    Ok(Done::Ok)
+}
+
+/// Which export to open, and where to.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Needs the secret key of the backups, and writes two readable files: hand them over, then delete the folder.")]
+pub struct OpenArguments {
+    /// The folder that `jarvis member export` made
+    folder: PathBuf,
+    /// The folder to make
+    #[arg(long, value_name = "FOLDER")]
+    to: PathBuf,
+    #[command(flatten)]
+    key: KeyFile,
+}
+
+/// Makes the files of an export readable.
+pub fn open(global: &Global, out: Output, arguments: &OpenArguments) -> anyhow::Result<Done> {
+    let keys = arguments.key.read(global)?;
+    let targets = FILES.map(|name| arguments.to.join(name));
+    if let Some(there) = targets.iter().find(|path| path.exists()) {
+        return Err(WrongUse(format!(
+            "{} is there already; nothing is replaced",
+            there.display()
+        ))
+        .into());
+    }
+    // Both are opened before one is written: a wrong key or a damaged file leaves nothing behind.
+    let sealed = FILES.map(|name| arguments.folder.join(format!("{name}.age")));
+    if let Some(missing) = sealed.iter().find(|path| !path.is_file()) {
+        return Err(WrongUse(format!(
+            "{} is not there; name the folder that `jarvis member export` made",
+            missing.display()
+        ))
+        .into());
+    }
+    let texts = [
+        backup::unseal(&sealed[0], &keys)?,
+        backup::unseal(&sealed[1], &keys)?,
+    ];
+    for (path, text) in targets.iter().zip(texts) {
+        private_file::place(path, text)?;
+    }
+    let [data, page] = &targets;
+    out.data(&json!({"data": data, "page": page}), |_| {
+        format!("{}\n{}", data.display(), page.display())
     })?;
     Ok(Done::Ok)
 }

@@ -2,6 +2,7 @@
 
 mod erase;
 mod export;
+pub mod kept_exports;
 
 use crate::arguments;
 use crate::connection::{self, GymDesk};
@@ -76,6 +77,8 @@ pub enum Command {
     },
     /// Hand out everything that is kept of a member
     Export(export::Arguments),
+    /// Make an encrypted export readable, to hand it over
+    OpenExport(export::OpenArguments),
     /// Keep a member's data and use it for nothing, until it is lifted (GDPR, article 18)
     Restrict {
         /// Id or badge
@@ -169,6 +172,7 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
             show_context(&desk, out, id, words.as_deref()).await?;
         }
         Command::Export(arguments) => return export::run(global, out, arguments).await,
+        Command::OpenExport(arguments) => return export::open(global, out, &arguments),
         Command::Restrict {
             member,
             reason,
