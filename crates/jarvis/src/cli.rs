@@ -34,6 +34,8 @@ pub enum Command {
     Up(commands::up::Arguments),
     /// Serve and work on your own PostgreSQL (DATABASE_URL)
     Serve(commands::serve::Arguments),
+    /// Serve a data API in the language of PostgREST over any schema
+    ServeRest(commands::serve_rest::Arguments),
     /// Only work: make closed sessions into memory
     Worker(commands::worker::Arguments),
     /// Show the whole thing on two made-up gyms
@@ -106,7 +108,10 @@ impl Cli {
 impl Command {
     /// Whether the command is a server whose log somebody reads. The demo is not: it tells a story.
     fn serves(&self) -> bool {
-        matches!(self, Self::Up(_) | Self::Serve(_) | Self::Worker(_))
+        matches!(
+            self,
+            Self::Up(_) | Self::Serve(_) | Self::ServeRest(_) | Self::Worker(_)
+        )
     }
 
     /// Whether the command acts as the owner of the database, not as the server.
@@ -142,6 +147,7 @@ async fn run_command(global: &Global, command: Command, out: Output) -> anyhow::
     match command {
         Command::Up(a) => commands::up::run(global, out, a).await,
         Command::Serve(a) => commands::serve::run(global, out, a).await,
+        Command::ServeRest(a) => commands::serve_rest::run(global, out, a).await,
         Command::Worker(a) => commands::worker::run(global, out, a).await,
         Command::Demo(a) => Box::pin(commands::demo::run(global, out, a)).await,
         Command::Migration(c) => commands::migration::run(global, out, c).await,

@@ -18,6 +18,7 @@ pub mod recall;
 pub mod restore;
 pub mod retention;
 pub mod serve;
+pub mod serve_rest;
 pub mod session;
 pub mod token;
 pub mod up;

@@ -1,0 +1,17 @@
+#![doc = include_str!("../README.md")]
+
+pub mod cache;
+pub mod error;
+pub mod plan;
+pub mod request;
+pub mod respond;
+pub mod run;
+pub mod service;
+pub mod settings;
+pub mod sql;
+pub mod sqlstate;
+pub mod token;
+
+pub use error::RestError;
+pub use service::{Rest, StartError};
+pub use settings::{Settings, TxEnd};

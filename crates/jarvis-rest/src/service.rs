@@ -1,0 +1,284 @@
+//! The data API as a part of a router: state, the way of a request, CORS, and hearing when the schema changed.
+
+use crate::cache::{Loaded, load};
+use crate::error::RestError;
+use crate::plan::Plan;
+use crate::request::ApiRequest;
+use crate::respond;
+use crate::run::run;
+use crate::settings::Settings;
+use crate::token::{Keys, UnreadableKeys, identify};
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use jarvis_core::clock::SharedClock;
+use sqlx::PgPool;
+use sqlx::postgres::{PgListener, PgPoolOptions};
+use std::fmt::Write as _;
+use std::sync::{Arc, RwLock};
+use std::time::{Duration, Instant};
+
+/// Most bytes of a body.
+pub const MOST_BYTES: usize = 16 << 20;
+/// How long a request waits for a connection.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Where PostgreSQL tells that the schema changed: `notify pgrst, 'reload schema'`.
+const CHANNEL: &str = "pgrst";
+/// Headers that a script of another origin may read.
+const EXPOSED: &str = "Content-Encoding, Content-Location, Content-Range, Content-Type, Date, Location, Server, Transfer-Encoding, Range-Unit";
+
+/// The data API of one database. Cheap to clone.
+#[derive(Clone)]
+pub struct Rest(Arc<Inner>);
+
+struct Inner {
+    pool: PgPool,
+    settings: Settings,
+    keys: Keys,
+    clock: SharedClock,
+    /// Read for a moment only; never held across an await.
+    loaded: RwLock<Option<Arc<Loaded>>>,
+}
+
+/// Why it cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// No schema is exposed.
+    #[error("no schema is exposed")]
+    NoSchema,
+    /// The JWT secret cannot be read.
+    #[error(transparent)]
+    Keys(#[from] UnreadableKeys),
+    /// The database cannot be asked.
+    #[error("the database cannot be asked")]
+    Database(#[from] sqlx::Error),
+}
+
+impl Rest {
+    /// Connects as the login role and reads the schema. The login role must be allowed to become the roles of callers.
+    pub async fn start(
+        url: &str,
+        settings: Settings,
+        connections: u32,
+        clock: SharedClock,
+    ) -> Result<Self, StartError> {
+        if settings.schemas.is_empty() {
+            return Err(StartError::NoSchema);
+        }
+        // Whether a connection lives is seen at its BEGIN, which is repeated on another.
+        let options = PgPoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(PATIENCE)
+            .test_before_acquire(false);
+        let rest = Self(Arc::new(Inner {
+            pool: options.connect(url).await?,
+            keys: Keys::read(&settings)?,
+            settings,
+            clock,
+            loaded: RwLock::new(None),
+        }));
+        rest.reload().await?;
+        Ok(rest)
+    }
+
+    /// Reads the schema again.
+    pub async fn reload(&self) -> Result<(), sqlx::Error> {
+        let mut connection = self.0.pool.acquire().await?;
+        let loaded = load(&mut connection, &self.0.settings).await?;
+        tracing::info!(
+            relations = loaded.cache.tables.len(),
+            functions = loaded.cache.routines.len(),
+            "the data API knows the schema"
+        );
+        *self
+            .0
+            .loaded
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(Arc::new(loaded));
+        Ok(())
+    }
+
+    /// Listens for changes of the schema, for ever. A connection that is lost may have missed one: then it is read again.
+    pub async fn follow(self) {
+        loop {
+            let lost = self.listen().await;
+            tracing::warn!(error = ?lost.err(), "the data API does not hear of changes for a moment");
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+
+    async fn listen(&self) -> Result<(), sqlx::Error> {
+        let mut listener = PgListener::connect_with(&self.0.pool).await?;
+        listener.listen(CHANNEL).await?;
+        self.reload().await?;
+        while listener.try_recv().await?.is_some() {
+            // Of many that came meanwhile one reading is enough.
+            while listener.next_buffered().is_some() {}
+            self.reload().await?;
+        }
+        Ok(())
+    }
+
+    /// Its routes; mount them where they belong.
+    pub fn router(&self) -> Router {
+        Router::new().fallback(handle).with_state(self.clone())
+    }
+
+    fn loaded(&self) -> Result<Arc<Loaded>, RestError> {
+        let loaded = self
+            .0
+            .loaded
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone();
+        loaded.ok_or_else(|| {
+            let message = "Could not query the database for the schema cache. Retrying.";
+            RestError::new(StatusCode::SERVICE_UNAVAILABLE, "PGRST002", message)
+        })
+    }
+
+    /// Closes its connections.
+    pub async fn close(&self) {
+        self.0.pool.close().await;
+    }
+}
+
+async fn handle(State(rest): State<Rest>, request: Request) -> Response {
+    let origin = request.headers().get(header::ORIGIN).cloned();
+    if let (Some(_), &Method::OPTIONS, Some(_)) = (
+        &origin,
+        request.method(),
+        request.headers().get(header::ACCESS_CONTROL_REQUEST_METHOD),
+    ) {
+        return preflight(request.headers());
+    }
+    let mut times = Times::default();
+    let timing = rest.loaded().is_ok_and(|loaded| loaded.settings.server_timing);
+    let mut response = match answer(&rest, request, &mut times).await {
+        Ok(mut response) => {
+            if timing && let Ok(value) = HeaderValue::from_str(&times.header()) {
+                response.headers_mut().insert("server-timing", value);
+            }
+            response
+        }
+        Err(error) => error.into_response(),
+    };
+    if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    if origin.is_some() {
+        let headers = response.headers_mut();
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        headers.insert(
+            header::ACCESS_CONTROL_EXPOSE_HEADERS,
+            HeaderValue::from_static(EXPOSED),
+        );
+    }
+    response
+}
+
+async fn answer(rest: &Rest, request: Request, times: &mut Times) -> Result<Response, RestError> {
+    let loaded = rest.loaded()?;
+    let (parts, body) = request.into_parts();
+    let identity = identify(
+        &parts.headers,
+        &rest.0.keys,
+        &loaded.settings,
+        rest.0.clock.now().timestamp(),
+    )?;
+    times.mark("jwt");
+    let body = read_body(body).await?;
+    let request = ApiRequest::read(
+        &loaded.settings,
+        &parts.method,
+        parts.uri.path(),
+        parts.uri.query(),
+        &parts.headers,
+        &body,
+    )?;
+    times.mark("parse");
+    let plan = Plan::of(&request, &loaded.cache, &loaded.settings)?;
+    times.mark("plan");
+    let response = match plan {
+        None => respond::without_statement(&request, &loaded.cache),
+        Some(plan) => {
+            let outcome = run(&rest.0.pool, &loaded, &request, &plan, &identity).await?;
+            times.mark("transaction");
+            respond::answer(&plan, &request, outcome)
+        }
+    };
+    times.mark("response");
+    response
+}
+
+async fn read_body(body: Body) -> Result<Vec<u8>, RestError> {
+    let too_large = |_| {
+        let message = format!("The body is larger than {MOST_BYTES} bytes, or was cut off");
+        RestError::new(StatusCode::PAYLOAD_TOO_LARGE, "JARVIS413", message)
+            .hint("Send the rows in several requests.")
+    };
+    to_bytes(body, MOST_BYTES)
+        .await
+        .map(|bytes| bytes.to_vec())
+        .map_err(too_large)
+}
+
+fn preflight(asked: &HeaderMap) -> Response {
+    let mut allowed = "Authorization".to_owned();
+    if let Some(headers) = asked
+        .get(header::ACCESS_CONTROL_REQUEST_HEADERS)
+        .and_then(|value| value.to_str().ok())
+    {
+        for name in headers.split(',') {
+            // Writing to a String cannot fail.
+            let _ = write!(allowed, ", {}", name.trim());
+        }
+    }
+    allowed.push_str(", Accept, Accept-Language, Content-Language");
+    let mut headers = HeaderMap::new();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    let methods = "GET, POST, PATCH, PUT, DELETE, OPTIONS, HEAD";
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_METHODS,
+        HeaderValue::from_static(methods),
+    );
+    if let Ok(allowed) = HeaderValue::from_str(&allowed) {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, allowed);
+    }
+    headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400"));
+    (StatusCode::OK, headers).into_response()
+}
+
+/// How long each step took, for `Server-Timing`.
+struct Times {
+    last: Instant,
+    steps: Vec<(&'static str, Duration)>,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Self {
+            last: Instant::now(),
+            steps: Vec::new(),
+        }
+    }
+}
+
+impl Times {
+    fn mark(&mut self, step: &'static str) {
+        self.steps.push((step, self.last.elapsed()));
+        self.last = Instant::now();
+    }
+
+    fn header(&self) -> String {
+        let steps = self
+            .steps
+            .iter()
+            .map(|(step, time)| format!("{step};dur={:.1}", time.as_secs_f64() * 1000.0));
+        steps.collect::<Vec<_>>().join(", ")
+    }
+}

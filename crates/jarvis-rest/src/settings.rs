@@ -1,0 +1,133 @@
+//! What is exposed, to whom, and how.
+
+use secrecy::SecretString;
+
+/// How the data API behaves. Settings on the login role (`alter role … set pgrst.db_max_rows = …`) win over these.
+#[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
+pub struct Settings {
+    /// What is exposed; the first is the default. Never empty.
+    pub schemas: Vec<String>,
+    /// Where else functions, types and operators are looked for.
+    pub extra_search_path: Vec<String>,
+    /// Who a caller without a token is; nobody when absent.
+    pub anon_role: Option<String>,
+    /// A function that runs before each statement: schema, name.
+    pub pre_request: Option<(String, String)>,
+    /// A function that answers at the root.
+    pub root_function: Option<String>,
+    /// Most rows of an answer.
+    pub max_rows: Option<i64>,
+    /// Whether `sum()` and its kin are allowed.
+    pub aggregates: bool,
+    /// Whether a caller may see PostgreSQL's plan.
+    pub plan: bool,
+    /// How transactions end.
+    pub tx_end: TxEnd,
+    /// What verifies tokens: a secret, or a JWK or a set of them as JSON.
+    pub jwt_secret: Option<SecretString>,
+    /// Whom a token must be for.
+    pub jwt_audience: Option<String>,
+    /// Settings for the database, such as `app.settings.host`.
+    pub app_settings: Vec<(String, String)>,
+    /// Whether a filter may name an aliased embed by its target.
+    pub legacy_target_names: bool,
+    /// Whether `Server-Timing` is told.
+    pub server_timing: bool,
+    /// Columns of these types are left out of `*`: schema-free names such as `vector`.
+    pub private_types: Vec<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            schemas: vec!["public".to_owned()],
+            extra_search_path: vec!["public".to_owned()],
+            anon_role: None,
+            pre_request: None,
+            root_function: None,
+            max_rows: None,
+            aggregates: false,
+            plan: false,
+            tx_end: TxEnd::Commit,
+            jwt_secret: None,
+            jwt_audience: None,
+            app_settings: Vec::new(),
+            legacy_target_names: true,
+            server_timing: false,
+            private_types: Vec::new(),
+        }
+    }
+}
+
+impl Settings {
+    /// Takes over what is set on the login role. An unreadable value changes nothing and is logged.
+    pub fn overlay(&mut self, name: &str, value: &str) {
+        let switch = |place: &mut bool| match value {
+            "true" | "on" | "1" => *place = true,
+            "false" | "off" | "0" => *place = false,
+            _ => tracing::warn!(setting = name, "the role's setting is not true or false"),
+        };
+        match name {
+            "pgrst.db_plan_enabled" => switch(&mut self.plan),
+            "pgrst.db_aggregates_enabled" => switch(&mut self.aggregates),
+            "pgrst.server_timing_enabled" => switch(&mut self.server_timing),
+            "pgrst.db_max_rows" => {
+                if let Ok(rows) = value.parse() {
+                    self.max_rows = Some(rows);
+                } else {
+                    tracing::warn!(setting = name, "the role's setting is no number");
+                }
+            }
+            "pgrst.db_tx_end" => match value.parse() {
+                Ok(end) => self.tx_end = end,
+                Err(error) => tracing::warn!(setting = name, %error, "the role's setting is unknown"),
+            },
+            _ => {}
+        }
+    }
+}
+
+/// How transactions end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TxEnd {
+    /// Kept.
+    Commit,
+    /// Kept unless the caller says `Prefer: tx=rollback`.
+    CommitAllowOverride,
+    /// Undone.
+    Rollback,
+    /// Undone unless the caller says `Prefer: tx=commit`.
+    RollbackAllowOverride,
+}
+
+impl TxEnd {
+    /// Whether the caller has a say.
+    pub fn may_be_chosen(self) -> bool {
+        matches!(self, Self::CommitAllowOverride | Self::RollbackAllowOverride)
+    }
+
+    /// Whether it is undone, given the caller's say.
+    pub fn undone(self, asked: Option<bool>) -> bool {
+        asked.unwrap_or(matches!(self, Self::Rollback | Self::RollbackAllowOverride))
+    }
+}
+
+/// A word that is none of the four.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("say commit, commit-allow-override, rollback or rollback-allow-override")]
+pub struct UnknownTxEnd;
+
+impl std::str::FromStr for TxEnd {
+    type Err = UnknownTxEnd;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "commit" => Ok(Self::Commit),
+            "commit-allow-override" => Ok(Self::CommitAllowOverride),
+            "rollback" => Ok(Self::Rollback),
+            "rollback-allow-override" => Ok(Self::RollbackAllowOverride),
+            _ => Err(UnknownTxEnd),
+        }
+    }
+}

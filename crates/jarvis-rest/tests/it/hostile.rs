@@ -1,0 +1,137 @@
+//! Requests that try to get into the statement.
+
+use crate::library::Library;
+use jarvis_rest::request::query::escape;
+use serde_json::json;
+
+/// What breaks out of quotes, comments, casts and calls.
+const ATTACKS: &[&str] = &[
+    "'; drop table library.films; --",
+    "\"; drop table library.films; --",
+    "\"\"; delete from library.films; --",
+    "id); delete from library.films; --",
+    "int); delete from library.films; select (1",
+    "text) from library.films; drop table library.films; --",
+    "$1",
+    "$$; drop table library.films; $$",
+    "\\'; drop table library.films; --",
+    "\u{0}",
+    "films.*, (select current_user)",
+    "pg_sleep(10)",
+    "1 union select usename from pg_user",
+    "\u{202e}\u{feff}",
+    "E'\\x27'",
+    "/**/",
+    "*/ drop table library.films /*",
+];
+
+#[tokio::test]
+async fn no_attack_changes_a_row_or_reaches_an_internal_error() {
+    let library = Library::open().await;
+    for attack in ATTACKS {
+        let plain = escape(attack);
+        let quoted = escape(&format!(
+            "\"{}\"",
+            attack.replace('\\', "\\\\").replace('"', "\\\"")
+        ));
+        for text in [&plain, &quoted] {
+            let paths = [
+                format!("/films?select={text}"),
+                format!("/films?select=id::{text}"),
+                format!("/films?select=a:{text}"),
+                format!("/films?select={text}:id"),
+                format!("/films?select=facts-%3E{text}"),
+                format!("/films?select=facts-%3E%3E{text}"),
+                format!("/films?select=people!{text}(*)"),
+                format!("/films?select={text}(*)"),
+                format!("/films?select=people(*)&people.{text}=eq.1"),
+                format!("/films?select=id.sum()::{text}"),
+                format!("/films?order={text}"),
+                format!("/films?order=facts-%3E{text}.desc"),
+                format!("/films?order=people({text})&select=*,people(*)"),
+                format!("/films?{text}=eq.1"),
+                format!("/films?title=eq.{text}"),
+                format!("/films?title=in.({text})"),
+                format!("/films?title=fts({text}).x"),
+                format!("/films?tags=cs.{{{text}}}"),
+                format!("/films?or=(title.eq.{text},{text}.eq.1)"),
+                format!("/films?limit={text}&offset={text}"),
+                format!("/{text}?select=id"),
+                format!("/rpc/{text}"),
+                format!("/rpc/films_since?since={text}"),
+                format!("/rpc/films_since?{text}=1"),
+            ];
+            for path in paths {
+                let answer = library.get(&path).await;
+                assert!(answer.status.as_u16() < 500, "{path}: {answer:?}");
+            }
+        }
+    }
+    assert_eq!(
+        library.get("/films?select=count()").await.json(),
+        json!([{"count": 3}])
+    );
+}
+
+#[tokio::test]
+async fn no_attack_through_bodies_and_headers_does_either() {
+    let library = Library::open().await;
+    for attack in ATTACKS {
+        let text = escape(attack);
+        let body = json!([{"title": attack, *attack: 1}]).to_string();
+        let quiet = "tx=rollback, return=representation";
+        let requests = [
+            ("POST", format!("/films?columns={text}"), body.clone()),
+            ("POST", format!("/films?on_conflict={text}"), body.clone()),
+            ("POST", "/films".to_owned(), body.clone()),
+            ("POST", "/films?columns=title".to_owned(), body.clone()),
+            (
+                "PATCH",
+                format!("/films?title=eq.{text}&{text}=eq.1"),
+                body.clone(),
+            ),
+            ("PUT", format!("/films?id=eq.{text}"), body.clone()),
+            ("DELETE", format!("/films?title=eq.{text}"), String::new()),
+            (
+                "POST",
+                "/rpc/add".to_owned(),
+                json!({"a": attack, "b": 1}).to_string(),
+            ),
+            ("POST", "/rpc/add".to_owned(), json!({*attack: 1}).to_string()),
+        ];
+        for (method, path, body) in requests {
+            let answer = library.send(method, &path, &[("prefer", quiet)], &body).await;
+            assert!(answer.status.as_u16() < 500, "{method} {path}: {answer:?}");
+        }
+        let header = attack
+            .replace('\u{0}', "")
+            .chars()
+            .filter(char::is_ascii)
+            .collect::<String>();
+        for name in [
+            "accept",
+            "prefer",
+            "range",
+            "accept-profile",
+            "content-type",
+            "authorization",
+            "cookie",
+            "x-any",
+        ] {
+            for value in [
+                header.clone(),
+                format!("timezone={header}"),
+                format!("application/vnd.pgrst.plan; for=\"{header}\"; options={header}"),
+            ] {
+                let answer = library
+                    .send("GET", "/films?select=id", &[(name, &value)], "")
+                    .await;
+                assert!(answer.status.as_u16() < 500, "{name}: {value}: {answer:?}");
+            }
+        }
+    }
+    assert_eq!(
+        library.get("/films?select=count()").await.json(),
+        json!([{"count": 3}])
+    );
+}

@@ -1,0 +1,10 @@
+//! The data API against PostgreSQL.
+
+#![cfg(test)]
+
+mod conformance;
+mod films;
+mod grammar;
+mod hostile;
+mod identity;
+mod library;
