@@ -37,8 +37,10 @@ pub struct Settings {
     pub clients: usize,
     /// Questions, each compared with the exact answer.
     pub questions: usize,
-    /// How long each design is asked for its speed, in seconds.
+    /// How long each design is asked for its speed in a round, in seconds.
     pub seconds: u64,
+    /// Rounds, at least one; the designs take turns in each.
+    pub rounds: usize,
     /// The same seed makes the same rows and questions.
     pub seed: u64,
 }
@@ -66,10 +68,23 @@ pub struct Report {
     pub dot_products: Times,
     /// `select 1`.
     pub round_trip: Times,
-    /// Our answers a second over the guide's.
+    /// Both designs' answers a second, round by round.
+    pub rounds: Vec<Round>,
+    /// Our answers a second over the guide's: the middle of the rounds' ratios.
     pub qps_ratio: f64,
     /// Our median over the floor: dot products and a round trip.
     pub floor_ratio: f64,
+}
+
+/// Answers a second, one design after the other.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Round {
+    /// Ours.
+    pub ours: f64,
+    /// The guide's.
+    pub guide: f64,
+    /// Ours over the guide's.
+    pub ratio: f64,
 }
 
 /// One design's figures.
@@ -121,10 +136,26 @@ pub async fn run(
     let (questions, dots) = questions(&gym, settings);
     let questions = Arc::new(questions);
     let round_trip = round_trip(admin_url).await?;
-    tell("asking ours".to_owned());
-    let ours = measure(admin_url, settings, &gym, &questions, OURS).await?;
-    tell("asking the guide's".to_owned());
-    let guide = measure(admin_url, settings, &gym, &questions, GUIDE).await?;
+    tell("comparing answers".to_owned());
+    let found = (
+        found(admin_url, &gym, &questions, OURS).await?,
+        found(admin_url, &gym, &questions, GUIDE).await?,
+    );
+    let mut rounds = Vec::new();
+    let (mut of_ours, mut of_guide) = (Vec::new(), Vec::new());
+    for number in 1..=settings.rounds.max(1) {
+        tell(format!("round {number} of {}", settings.rounds));
+        let ours = hammer(admin_url, settings, &questions, OURS, &mut of_ours).await?;
+        let guide = hammer(admin_url, settings, &questions, GUIDE, &mut of_guide).await?;
+        rounds.push(Round {
+            ours,
+            guide,
+            ratio: ours / guide,
+        });
+    }
+    let of = |figure: fn(&Round) -> f64| median(rounds.iter().map(figure).collect());
+    let ours = found.0.with_speed(of_ours, of(|r| r.ours));
+    let guide = found.1.with_speed(of_guide, of(|r| r.guide));
     let floor = dots.p50_ms + round_trip.p50_ms;
     Ok(Report {
         settings: settings.clone(),
@@ -133,8 +164,9 @@ pub async fn run(
         rows: gym.arrivals.len(),
         heaviest: gym.sizes.iter().copied().max().unwrap_or_default(),
         rows_met: gym.rows_met(),
-        qps_ratio: ours.qps / guide.qps,
+        qps_ratio: of(|r| r.ratio),
         floor_ratio: ours.times.p50_ms / floor,
+        rounds,
         ours,
         guide,
         dot_products: dots,
@@ -288,50 +320,70 @@ async fn ask(
     Ok(ids.fetch_all(connection).await?)
 }
 
-async fn measure(
+/// What a design found of the exact answers.
+struct Found {
+    recall_at_5: f64,
+    empty: f64,
+    buckets: BTreeMap<&'static str, Bucket>,
+}
+
+impl Found {
+    fn with_speed(self, durations: Vec<Duration>, qps: f64) -> Design {
+        Design {
+            times: Times::of(durations),
+            qps,
+            recall_at_5: self.recall_at_5,
+            empty: self.empty,
+            buckets: self.buckets,
+        }
+    }
+}
+
+async fn found(
     url: &SecretString,
-    settings: &Settings,
     gym: &Gym,
-    questions: &Arc<Vec<Question>>,
+    questions: &[Question],
     sql: &'static str,
-) -> Result<Design, DbError> {
+) -> Result<Found, DbError> {
     let mut connection = visitor(url).await?;
-    let mut sums: BTreeMap<&'static str, Bucket> = BTreeMap::new();
+    let mut buckets: BTreeMap<&'static str, Bucket> = BTreeMap::new();
     let (mut total, mut empty) = (0.0, 0_usize);
-    for question in questions.iter() {
+    for question in questions {
         let found = ask(&mut connection, sql, question).await?;
         empty += usize::from(found.is_empty());
         let share = share_found(question, &found);
         total += share;
-        let bucket = sums.entry(bucket_of(gym.sizes[question.member])).or_default();
+        let bucket = buckets.entry(bucket_of(gym.sizes[question.member])).or_default();
         bucket.questions += 1;
         bucket.recall_at_5 += share;
     }
-    for bucket in sums.values_mut() {
+    for bucket in buckets.values_mut() {
         bucket.recall_at_5 /= as_f64(bucket.questions);
     }
-    let (durations, took) = hammer(url, settings, questions, sql).await?;
-    Ok(Design {
-        qps: as_f64(durations.len()) / took.as_secs_f64(),
-        times: Times::of(durations),
-        recall_at_5: total / as_f64(questions.len().max(1)),
-        empty: as_f64(empty) / as_f64(questions.len().max(1)),
-        buckets: sums,
+    let count = as_f64(questions.len().max(1));
+    Ok(Found {
+        recall_at_5: total / count,
+        empty: as_f64(empty) / count,
+        buckets,
     })
 }
 
-/// All clients ask as fast as they are answered.
+/// All clients ask as fast as they are answered; the waiting times are added to `all`. Returns answers a second.
 async fn hammer(
     url: &SecretString,
     settings: &Settings,
     questions: &Arc<Vec<Question>>,
     sql: &'static str,
-) -> Result<(Vec<Duration>, Duration), DbError> {
+    all: &mut Vec<Duration>,
+) -> Result<f64, DbError> {
+    let mut connections = Vec::new();
+    for _ in 0..settings.clients {
+        connections.push(visitor(url).await?);
+    }
     let mut clients = tokio::task::JoinSet::new();
     let patience = Duration::from_secs(settings.seconds);
     let started = Instant::now();
-    for client in 0..settings.clients {
-        let mut connection = visitor(url).await?;
+    for (client, mut connection) in connections.into_iter().enumerate() {
         let questions = Arc::clone(questions);
         let first = client * questions.len() / settings.clients.max(1);
         clients.spawn(async move {
@@ -348,14 +400,14 @@ async fn hammer(
             Ok::<_, DbError>(durations)
         });
     }
-    let mut all = Vec::new();
+    let before = all.len();
     while let Some(client) = clients.join_next().await {
         match client {
             Ok(durations) => all.extend(durations?),
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),
         }
     }
-    Ok((all, started.elapsed()))
+    Ok(as_f64(all.len() - before) / started.elapsed().as_secs_f64())
 }
 
 /// The share of the five nearest that was found. A row as near as the fifth counts, whichever it is.
@@ -366,6 +418,11 @@ fn share_found(question: &Question, found: &[Uuid]) -> f64 {
         number.is_some_and(|k| question.distances[k] <= question.fifth + TIE)
     };
     as_f64(found.iter().filter(near).count().min(wanted)) / as_f64(wanted)
+}
+
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied().unwrap_or_default()
 }
 
 fn bucket_of(size: usize) -> &'static str {
@@ -379,4 +436,32 @@ fn bucket_of(size: usize) -> &'static str {
 
 fn as_f64(count: usize) -> f64 {
     f64::from(u32::try_from(count).unwrap_or(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_near_row_that_is_missed_lowers_recall_and_an_equal_one_does_not() {
+        let question = Question {
+            member: 3,
+            vector: Vec::new(),
+            distances: vec![0.1, 0.2, 0.3, 0.4, 0.5, 0.500_5, 0.9],
+            fifth: 0.5,
+        };
+        let share = |numbers: &[usize]| {
+            let ids: Vec<_> = numbers.iter().map(|k| summary_id(3, *k)).collect();
+            share_found(&question, &ids)
+        };
+        assert!((share(&[0, 1, 2, 3, 4]) - 1.0).abs() < 1e-9);
+        assert!(
+            (share(&[0, 1, 2, 3, 5]) - 1.0).abs() < 1e-9,
+            "as near as the fifth"
+        );
+        assert!((share(&[0, 1, 2, 3, 6]) - 0.8).abs() < 1e-9);
+        assert!(share(&[]).abs() < 1e-9);
+        let of_another = [summary_id(4, 0)];
+        assert!(share_found(&question, &of_another).abs() < 1e-9);
+    }
 }

@@ -46,6 +46,8 @@ pub struct EmbeddedSettings {
     pub port: Option<u16>,
     /// Connections at most.
     pub max_connections: u32,
+    /// PostgreSQL's own cache of pages, in MiB. Read at every start.
+    pub shared_buffers_mib: u32,
     /// Whether what is committed survives a crash of the machine; a crash of the server it always survives. Only
     /// throw-away clusters do without.
     pub durable: bool,
@@ -54,13 +56,14 @@ pub struct EmbeddedSettings {
 }
 
 impl EmbeddedSettings {
-    /// A durable server on `data_dir`, on a free port, for up to 100 connections, ready within 2 minutes.
+    /// A durable server on `data_dir`, on a free port, for up to 100 connections, with a cache of 128 MiB, ready within 2 minutes.
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         Self {
             data_dir: data_dir.into(),
             pg_dir: None,
             port: None,
             max_connections: 100,
+            shared_buffers_mib: 128,
             durable: true,
             start_timeout: Duration::from_mins(2),
         }
@@ -70,6 +73,7 @@ impl EmbeddedSettings {
     /// whoever sent the statement hears of its error. What happens to the server itself is logged.
     fn configuration(&self, port: u16) -> String {
         let (max_connections, durable) = (self.max_connections, if self.durable { "on" } else { "off" });
+        let cache = self.shared_buffers_mib;
         format!(
             "# Written by JARVIS at every start; settings of your own belong into postgresql.auto.conf (alter system).\n\
              listen_addresses = '127.0.0.1'\n\
@@ -77,7 +81,7 @@ impl EmbeddedSettings {
              unix_socket_directories = ''\n\
              max_connections = {max_connections}\n\
              password_encryption = 'scram-sha-256'\n\
-             shared_buffers = '128MB'\n\
+             shared_buffers = '{cache}MB'\n\
              fsync = {durable}\n\
              full_page_writes = {durable}\n\
              timezone = 'UTC'\n\

@@ -1,7 +1,7 @@
 use jarvis_db::DbError;
-use jarvis_db::bench::ground;
 use jarvis_db::bench::ingest::{self, Rows};
 use jarvis_db::bench::recall::{Settings, run};
+use jarvis_db::bench::{ground, guide};
 use jarvis_testkit::TestDb;
 use secrecy::ExposeSecret as _;
 use sqlx::{Connection as _, PgConnection};
@@ -13,6 +13,7 @@ fn settings() -> Settings {
         clients: 2,
         questions: 24,
         seconds: 1,
+        rounds: 1,
         seed: 1,
     }
 }
@@ -83,4 +84,38 @@ async fn the_twin_that_copy_fills_has_the_keys_and_indexes_of_the_events_and_no_
         ingest::copy(db.url(), vec![rows(&places[0], "a")]).await,
         Err(DbError::Conflict { .. })
     ));
+}
+
+#[tokio::test]
+async fn the_guides_table_is_built_as_the_guide_says_with_its_index_before_any_row() {
+    let db = TestDb::new().await;
+    let mut admin = PgConnection::connect(db.url().expose_secret()).await.unwrap();
+    guide::build(&mut admin).await.unwrap();
+    let indexes: Vec<String> = sqlx::query_scalar(
+        "select replace(indexdef, 'extensions.', '') from pg_indexes
+          where schemaname = 'guide' and tablename = 'conversation_summaries' order by indexname collate \"C\"",
+    )
+    .fetch_all(&mut admin)
+    .await
+    .unwrap();
+    assert_eq!(indexes.len(), 2, "{indexes:?}");
+    assert!(
+        indexes[0].contains("UNIQUE") && indexes[0].contains("(id)"),
+        "{indexes:?}"
+    );
+    assert!(
+        indexes[1].contains("USING ivfflat (embedding vector_cosine_ops) WITH (lists='100')"),
+        "{indexes:?}"
+    );
+    let (rows, plain): (i64, bool) = sqlx::query_as(
+        "select (select count(*) from guide.conversation_summaries),
+                (select bool_and(c.relrowsecurity) from pg_class c
+                  where c.relnamespace = 'guide'::regnamespace and c.relkind = 'r')
+                and (select proconfig is null and not prosecdef from pg_proc
+                      where pronamespace = 'guide'::regnamespace and proname = 'match_conversation_summaries')",
+    )
+    .fetch_one(&mut admin)
+    .await
+    .unwrap();
+    assert_eq!((rows, plain), (0, true), "no settings of ours steer the planner");
 }

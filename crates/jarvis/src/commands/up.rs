@@ -85,18 +85,18 @@ pub struct House {
 ///
 /// A Ctrl-C during the start is heard when PostgreSQL runs: only then it can be ended in order.
 pub async fn start_postgres(data_dir: &Path, port: Option<u16>) -> anyhow::Result<House> {
+    start_postgres_as(&EmbeddedSettings {
+        port,
+        ..EmbeddedSettings::new(data_dir)
+    })
+    .await
+}
+
+/// As [`start_postgres`], with all settings.
+pub async fn start_postgres_as(settings: &EmbeddedSettings) -> anyhow::Result<House> {
     let stop = serving::catch_signals()?;
     let bar = spinner("PostgreSQL");
-    let result = Embedded::start(
-        &EmbeddedSettings {
-            port,
-            ..EmbeddedSettings::new(data_dir)
-        },
-        &|stage| {
-            show(&bar, stage);
-        },
-    )
-    .await;
+    let result = Embedded::start(settings, &|stage| show(&bar, stage)).await;
     bar.finish_and_clear();
     let embedded = result?;
     if stop.is_cancelled() {

@@ -10,9 +10,14 @@ use crate::signing;
 use crate::watching::Watching;
 use anyhow::Context as _;
 use jarvis_db::bench::ground;
+use jarvis_db::embedded::EmbeddedSettings;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
+
+/// The cache of a PostgreSQL of the bench's own: what a server of a few GiB is usually given, for ours and for what it is
+/// compared with.
+const CACHE_MIB: u32 = 1024;
 
 /// Where something is measured.
 pub struct House<'a> {
@@ -64,7 +69,11 @@ pub async fn in_a_house<T>(
         remove(&folder)?;
         return worked;
     }
-    let house = up::start_postgres(&folder, None).await?;
+    let house = up::start_postgres_as(&EmbeddedSettings {
+        shared_buffers_mib: CACHE_MIB,
+        ..EmbeddedSettings::new(&folder)
+    })
+    .await?;
     let worked = until_interrupted(&house.urls, &folder, work).await;
     let stopped = house.stop().await;
     remove(&folder)?;

@@ -24,6 +24,18 @@ pub struct Words {
     pub ask: &'static str,
     /// What the numbers below a visit's table are.
     pub open_gym: &'static str,
+    /// Head of the designs of recall.
+    pub designs_head: &'static str,
+    /// Our design, the guide's, and what nothing goes below.
+    pub ours: &'static str,
+    pub guide: &'static str,
+    pub floor: &'static str,
+    /// Our answers a second over the guide's.
+    pub ratio: &'static str,
+    /// Head of recall by size of member.
+    pub buckets_head: &'static str,
+    /// What the numbers below recall's tables are.
+    pub recall_gym: &'static str,
     measured_on: &'static str,
 }
 
@@ -38,6 +50,13 @@ const PAGES: [Words; 2] = [
         ask: "question to memories",
         open_gym: "Members, conversations, turns of each, conversations of the heaviest member, those a visit meets, \
                    kiosks at once, load",
+        designs_head: "| design | p50 ms | p99 ms | answers/s | recall@5 | empty |",
+        ours: "ours",
+        guide: "the guide's",
+        floor: "floor",
+        ratio: "Our answers a second over the guide's, middle of the rounds",
+        buckets_head: "| summaries of the member | questions | recall@5, ours | recall@5, the guide's |",
+        recall_gym: "Summaries, members, summaries of the heaviest, rows a question meets, clients, load",
         measured_on: "Measured on",
     },
     Words {
@@ -50,6 +69,13 @@ const PAGES: [Words; 2] = [
         ask: "de la question aux souvenirs",
         open_gym: "Membres, conversations, tours de chacune, conversations du membre qui en a le plus, celles qu'une \
                    visite rencontre, bornes à la fois, charge",
+        designs_head: "| conception | p50 ms | p99 ms | réponses/s | recall@5 | vides |",
+        ours: "nous",
+        guide: "le guide",
+        floor: "plancher",
+        ratio: "Nos réponses par seconde sur celles du guide, médiane des tours",
+        buckets_head: "| résumés du membre | questions | recall@5, nous | recall@5, le guide |",
+        recall_gym: "Résumés, membres, résumés du membre qui en a le plus, lignes qu'une question rencontre, clients, charge",
         measured_on: "Mesuré sur",
     },
 ];

@@ -1,12 +1,17 @@
 //! `jarvis bench recall`: how fast and how completely one member's summaries are found.
 
 use super::house::in_a_house;
+use super::machine::{Machine, load};
+use super::page::{self, Words};
 use crate::failure::Done;
 use crate::global::Global;
 use crate::output::{Output, spinner, table, talk};
-use jarvis_db::bench::recall::{Design, Report, Settings, run as measure};
+use jarvis_db::bench::recall::{Bucket, Design, Report, Settings, run as measure};
+use serde::Serialize;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::num::{NonZeroU32, NonZeroU64};
+use std::num::{NonZeroU8, NonZeroU32, NonZeroU64};
+use std::path::PathBuf;
 
 /// Our bar: this many times the guide's answers a second.
 const BAR: f64 = 50.0;
@@ -31,12 +36,18 @@ pub struct Arguments {
     /// Questions, each compared with the exact answer
     #[arg(long, default_value = "300")]
     questions: NonZeroU32,
-    /// Seconds for which each design is asked
-    #[arg(long, default_value = "10")]
+    /// Seconds for which each design is asked in a round
+    #[arg(long, default_value = "5")]
     seconds: NonZeroU64,
+    /// Rounds; the designs take turns in each
+    #[arg(long, default_value = "3")]
+    rounds: NonZeroU8,
     /// The same seed makes the same rows and questions
     #[arg(long, default_value = "1")]
     seed: u64,
+    /// Write the figures into bench.md and bench.fr.md of this folder
+    #[arg(long, value_name = "FOLDER")]
+    page: Option<PathBuf>,
     /// Exit code 3 unless everything is found and ours is 50 times as fast as the guide's
     #[arg(long)]
     check: bool,
@@ -44,12 +55,14 @@ pub struct Arguments {
 
 /// Runs the command.
 pub async fn run(global: &Global, out: Output, a: &Arguments) -> anyhow::Result<Done> {
+    page::check(a.page.as_deref())?;
     let settings = Settings {
         summaries: usize::try_from(a.summaries)?,
         members: usize::try_from(a.members.min(a.summaries))?,
         clients: usize::try_from(a.clients.get())?,
         questions: usize::try_from(a.questions.get())?,
         seconds: a.seconds.get(),
+        rounds: a.rounds.get().into(),
         seed: a.seed,
     };
     let bar = spinner("starting");
@@ -59,10 +72,15 @@ pub async fn run(global: &Global, out: Output, a: &Arguments) -> anyhow::Result<
     })
     .await;
     bar.finish_and_clear();
-    let report = report?;
-    out.data(&report, human)?;
-    let complete = report.ours.buckets.values().all(|b| b.recall_at_5 >= 1.0);
-    if a.check && !(complete && report.qps_ratio >= BAR) {
+    let measured = Measured {
+        report: report?,
+        machine: Machine::this(),
+        load: load(),
+    };
+    page::write(a.page.as_deref(), "recall", |words| section(&measured, words))?;
+    out.data(&measured, human)?;
+    let report = &measured.report;
+    if a.check && !(is_complete(&report.ours.buckets) && report.qps_ratio >= BAR) {
         talk(&format!(
             "the bar is recall 1.0 in every bucket and {BAR} times the guide's answers a second"
         ));
@@ -71,7 +89,22 @@ pub async fn run(global: &Global, out: Output, a: &Arguments) -> anyhow::Result<
     Ok(Done::Ok)
 }
 
-fn human(report: &Report) -> String {
+/// The figures, and where they come from.
+#[derive(Debug, Serialize)]
+struct Measured {
+    #[serde(flatten)]
+    report: Report,
+    machine: Machine,
+    load: f64,
+}
+
+/// Whether everything was found, whatever the size of the member.
+fn is_complete(buckets: &BTreeMap<&'static str, Bucket>) -> bool {
+    !buckets.is_empty() && buckets.values().all(|bucket| bucket.recall_at_5 >= 1.0)
+}
+
+fn human(measured: &Measured) -> String {
+    let report = &measured.report;
     let row = |name: &str, d: &Design| {
         [
             name.to_owned(),
@@ -101,11 +134,86 @@ fn human(report: &Report) -> String {
     let s = &report.settings;
     let _ = writeln!(
         text,
-        "\n{} summaries, {} members, heaviest {}, a question meets {:.0} rows, {} clients, seed {}, {} processors",
-        report.rows, s.members, report.heaviest, report.rows_met, s.clients, s.seed, report.processors
+        "\n{} summaries, {} members, heaviest {}, a question meets {:.0} rows, {} clients, seed {}, load {:.1}\n{}",
+        report.rows,
+        s.members,
+        report.heaviest,
+        report.rows_met,
+        s.clients,
+        s.seed,
+        measured.load,
+        measured.machine.describe()
     );
-    for (name, value) in &report.postgresql {
-        let _ = write!(text, "{name} {value}  ");
-    }
+    text.push_str(&page::settings(&report.postgresql));
     text
+}
+
+fn section(measured: &Measured, words: &Words) -> String {
+    let report = &measured.report;
+    let mut text = format!("{}\n|---|---|---|---|---|---|\n", words.designs_head);
+    for (name, d) in [(words.ours, &report.ours), (words.guide, &report.guide)] {
+        let (t, empty) = (&d.times, 100.0 * d.empty);
+        let _ = writeln!(
+            text,
+            "| {name} | {:.2} | {:.1} | {:.0} | {:.3} | {empty:.1} % |",
+            t.p50_ms, t.p99_ms, d.qps, d.recall_at_5
+        );
+    }
+    let floor = report.dot_products.p50_ms + report.round_trip.p50_ms;
+    let _ = writeln!(
+        text,
+        "| {} | {floor:.2} | | | 1.000 | |\n\n{}: **{:.0}** ({}).\n\n{}\n|---|---|---|---|",
+        words.floor,
+        words.ratio,
+        report.qps_ratio,
+        report
+            .rounds
+            .iter()
+            .map(|r| format!("{:.0}", r.ratio))
+            .collect::<Vec<_>>()
+            .join(", "),
+        words.buckets_head
+    );
+    for (name, ours) in &report.ours.buckets {
+        let guide = report.guide.buckets.get(name).copied().unwrap_or_default();
+        let _ = writeln!(
+            text,
+            "| {} | {} | {:.3} | {:.3} |",
+            name.replace(" to ", "–").replace(" and more", "+"),
+            ours.questions,
+            ours.recall_at_5,
+            guide.recall_at_5
+        );
+    }
+    let s = &report.settings;
+    let _ = write!(
+        text,
+        "\n{}: {}, {}, {}, {:.0}, {}, {:.1}.\n\n{}",
+        words.recall_gym,
+        report.rows,
+        s.members,
+        report.heaviest,
+        report.rows_met,
+        s.clients,
+        measured.load,
+        page::measured_on(words, &measured.machine, &report.postgresql)
+    );
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_missed_summary_of_one_size_of_member_is_not_complete() {
+        let bucket = |recall_at_5| Bucket {
+            questions: 100,
+            recall_at_5,
+        };
+        assert!(is_complete(&BTreeMap::from([("1 to 9", bucket(1.0))])));
+        let missed = BTreeMap::from([("1 to 9", bucket(1.0)), ("1000 and more", bucket(0.998))]);
+        assert!(!is_complete(&missed));
+        assert!(!is_complete(&BTreeMap::new()), "nothing was asked");
+    }
 }
