@@ -13,6 +13,7 @@ mod measure;
 pub mod orphans;
 pub mod privacy;
 pub mod process;
+pub mod purging;
 pub mod quarantine;
 mod reader;
 pub mod recall;

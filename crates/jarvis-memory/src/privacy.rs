@@ -1,7 +1,7 @@
 //! What a consent carried goes when it is withdrawn; restrictions; retention.
 
 use crate::extract::mask_health;
-use crate::{Memory, MemoryError, jobs};
+use crate::{Memory, MemoryError, jobs, purging};
 use jarvis_core::{Actor, GymId, Language, MemberId, Purpose, Scope};
 use jarvis_db::ScopedTx;
 use jarvis_db::queries::audit;
@@ -164,14 +164,16 @@ impl Job for ApplyRetention {
     }
 }
 
-/// Runs the retention as a job.
+/// Runs the retention as a job, unless the clocks differ by more than a day.
 ///
 /// # Errors
 /// Try again.
 pub async fn run_retention(memory: &Memory, _job: ApplyRetention) -> Result<(), JobError> {
-    let done = expire(memory, Retention::Daily).await;
-    done.map(drop)
-        .map_err(|error| JobError::retry(error.coded_chain()))
+    let retry = |error: MemoryError| JobError::retry(error.coded_chain());
+    if purging::may_purge(memory).await.map_err(retry)? {
+        expire(memory, Retention::Daily).await.map_err(retry)?;
+    }
+    Ok(())
 }
 
 /// How retention is applied.

@@ -1,6 +1,7 @@
 //! Puts the crates together: database, clock, embedder, worker.
 
 use crate::embeddings::{ProviderSettings, reader_from_environment};
+use crate::failure::WrongUse;
 use anyhow::Context as _;
 use chrono::TimeDelta;
 use jarvis_api::Readiness;
@@ -12,7 +13,7 @@ use jarvis_embed::{LocalEmbedder, WeightPaths};
 use jarvis_jobs::{Connect, Job, JobError, Runner, Schedule};
 use jarvis_memory::jobs::{ProcessSession, Reembed, SweepOrphans, TendFacts};
 use jarvis_memory::privacy::{ApplyRetention, WithdrawConsent};
-use jarvis_memory::{Embedder, Memory, facts, orphans, privacy, process, reembed};
+use jarvis_memory::{Embedder, Memory, facts, orphans, privacy, process, purging, reembed};
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgListener;
 use sqlx::{Postgres, Transaction};
@@ -149,6 +150,19 @@ async fn prune_jobs(memory: &Memory) -> Result<(), JobError> {
     pruned
         .await
         .map_err(|e| JobError::retry(jarvis_db::DbError::from(e).to_string()))
+}
+
+/// Refuses to purge while the clocks of this machine and of the database differ by more than a day.
+pub async fn clocks_agree(memory: &Memory) -> anyhow::Result<()> {
+    match purging::clocks_apart(memory).await? {
+        None => Ok(()),
+        Some(apart) => Err(WrongUse(format!(
+            "this machine's clock is {} hours {} the database's: nothing is purged before they agree (timedatectl set-ntp true)",
+            apart.num_hours().abs(),
+            if apart > TimeDelta::zero() { "ahead of" } else { "behind" },
+        ))
+        .into()),
+    }
 }
 
 /// The worker with every kind of job.

@@ -1,7 +1,7 @@
 //! How facts end by themselves: what expired is told to the gym, and purged when it may go.
 
 use crate::jobs::TendFacts;
-use crate::{Memory, MemoryError};
+use crate::{Memory, MemoryError, purging};
 use jarvis_core::ids::uuid_v7;
 use jarvis_core::{Actor, Language, Scope};
 use jarvis_db::queries::fact::ending::{self, EndingAlert};
@@ -26,13 +26,16 @@ pub struct Tended {
     pub purged: usize,
 }
 
-/// Runs the night as a job.
+/// Runs the night as a job, unless the clocks differ by more than a day.
 ///
 /// # Errors
 /// Try again.
 pub async fn run(memory: &Memory, _job: TendFacts) -> Result<(), JobError> {
-    let done = tend(memory).await;
-    let done = done.map_err(|error| JobError::retry(error.coded_chain()))?;
+    let retry = |error: MemoryError| JobError::retry(error.coded_chain());
+    if !purging::may_purge(memory).await.map_err(retry)? {
+        return Ok(());
+    }
+    let done = tend(memory).await.map_err(retry)?;
     tracing::info!(
         alerted = done.alerted,
         settled = done.settled,

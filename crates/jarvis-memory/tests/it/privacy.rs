@@ -358,3 +358,45 @@ async fn of_a_restricted_member_a_forgotten_fact_leaves_the_rest_of_anothers_sum
         "{text}"
     );
 }
+
+#[tokio::test]
+async fn a_clock_that_is_a_year_ahead_purges_nothing() {
+    let stage = Stage::new().await;
+    let gym = stage.gym("lyon").await;
+    stage.member(&gym, "BADGE_001", EVERYTHING).await;
+    stage.talk(&gym, "BADGE_001", &[KNEE, GOAL]).await;
+    // What came along before retention began is spared for another reason.
+    sqlx::raw_sql("update jarvis.retention_periods set begun_at = '2020-01-01'")
+        .execute(stage.test.admin_pool())
+        .await
+        .unwrap();
+    let real = chrono::TimeDelta::zero() - apart(&stage).await;
+    stage.clock.advance(real + chrono::TimeDelta::days(365));
+    let kept = traces(&stage, &["genou"]).await.len();
+    privacy::run_retention(&stage.memory, privacy::ApplyRetention::default())
+        .await
+        .unwrap();
+    jarvis_memory::facts::run(&stage.memory, jarvis_memory::jobs::TendFacts::default())
+        .await
+        .unwrap();
+    assert_eq!(traces(&stage, &["genou"]).await.len(), kept);
+    // The database's clock is right again, or was never wrong: the same day purges.
+    let done = privacy::expire(&stage.memory, privacy::Retention::Daily)
+        .await
+        .unwrap();
+    assert!(done.iter().any(|one| one.rows > 0), "{done:?}");
+    stage.clock.advance(chrono::TimeDelta::days(-365));
+    assert_eq!(
+        jarvis_memory::purging::clocks_apart(&stage.memory).await.unwrap(),
+        None
+    );
+}
+
+/// How far the clock of the test is ahead of the database's.
+async fn apart(stage: &Stage) -> chrono::TimeDelta {
+    let theirs: chrono::DateTime<chrono::Utc> = sqlx::query_scalar("select clock_timestamp()")
+        .fetch_one(stage.test.admin_pool())
+        .await
+        .unwrap();
+    jarvis_core::Clock::now(&*stage.clock) - theirs
+}

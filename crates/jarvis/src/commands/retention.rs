@@ -51,6 +51,9 @@ pub async fn run(global: &Global, out: Output, arguments: Arguments) -> anyhow::
     } else {
         Retention::Counted
     };
+    if arguments.run {
+        wiring::clocks_agree(&memory).await?;
+    }
     let expired = privacy::expire(&memory, how).await?;
     if arguments.run {
         let dropped = kept_exports::drop_old(&connection::home(global)?, SystemClock.now())?;

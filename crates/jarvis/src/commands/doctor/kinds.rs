@@ -175,8 +175,8 @@ pub static KINDS: [Kind; 26] = [
              "lancez `jarvis worker` : il les reprend aussitôt"),
     kind!(Warning "clock_skew"
         what "the clocks of this machine and of the database differ" "les horloges de cette machine et de la base diffèrent"
-        meaning "Access tokens are refused or live too long; times in a conversation do not fit together."
-                "Des jetons sont refusés ou vivent trop longtemps ; les heures d'une conversation ne concordent pas."
+        meaning "Access tokens are refused or live too long; times in a conversation do not fit together; from a day on nothing is purged."
+                "Des jetons sont refusés ou vivent trop longtemps ; les heures d'une conversation ne concordent pas ; à partir d'un jour, rien n'est purgé."
         cause "no time synchronisation on one of the two machines"
               "pas de synchronisation de l'heure sur l'une des deux machines"
         mend "`timedatectl set-ntp true` (or chrony) on both"

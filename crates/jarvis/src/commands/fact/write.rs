@@ -120,6 +120,7 @@ pub(super) async fn forget(
 pub(super) async fn tend(global: &Global, out: Output) -> anyhow::Result<Done> {
     let db = connection::db(&connection::urls(global)?).await?;
     let memory = wiring::memory_without_model(db);
+    wiring::clocks_agree(&memory).await?;
     let done = facts::tend(&memory).await?;
     out.data(&done, |d| {
         format!(
