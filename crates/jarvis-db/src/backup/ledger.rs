@@ -33,6 +33,8 @@ pub struct Source {
 pub(super) struct Known {
     erasures: BTreeMap<(Uuid, Uuid), Erasure>,
     pub(super) sources: Vec<Source>,
+    /// Whether a database that went on from the backup can be asked what its members answered since.
+    pub(super) same_past: bool,
 }
 
 impl Known {

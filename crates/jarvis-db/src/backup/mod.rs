@@ -5,6 +5,7 @@
 //! what went in. A restore builds a new database beside the old one, compares, applies past erasures again, and only
 //! then takes the old one's name.
 
+mod answers;
 mod archive;
 mod contents;
 mod create;
@@ -19,6 +20,7 @@ mod scratch;
 mod sealed;
 mod tools;
 
+pub use answers::Answers;
 pub use create::{BackupRequest, Made, create};
 pub use error::BackupError;
 pub use key::{Keys, generate};

@@ -1,5 +1,6 @@
 //! The way back: built beside, compared, cleaned of who was erased since, and only then put into place.
 
+use super::answers::{self, Answers};
 use super::archive::{self, Visitor};
 use super::create::connect;
 use super::error::BackupError;
@@ -65,6 +66,11 @@ pub struct Restored {
     pub reapplied: Vec<Erasure>,
     /// Erasures made after this moment are not known; none when all are.
     pub unknown_since: Option<DateTime<Utc>>,
+    /// Consents and restrictions that were taken over from the database that was replaced.
+    pub answers: Answers,
+    /// Consents, restrictions and facts that were forgotten are as they were at this moment; none when consents and
+    /// restrictions are as they are now.
+    pub answers_as_of: Option<DateTime<Utc>>,
     /// The key that signs access tokens, when it is in the backup.
     #[serde(skip)]
     pub signing_key: Option<SecretString>,
@@ -95,25 +101,15 @@ pub async fn restore(
     prepare_roles(server.connection(), &manifest).await?;
 
     let scratch = server.make().await?;
-    let building = async {
-        load_and_compare(
-            request.file,
-            request.keys,
-            &manifest,
-            &mut server,
-            &scratch,
-            progress,
-        )
-        .await?;
-        let migrated = finish(&scratch, request.migrate, &missing, progress).await?;
-        // Meanwhile the old database was in use, and a member may have been erased in it.
-        let known = known_erasures(request, &manifest, replaced).await?;
-        let all = known.missing_from(&manifest.erasures);
-        refuse_too_old(request, &manifest, &all)?;
-        let late: Vec<Erasure> = all.iter().filter(|e| !missing.contains(e)).cloned().collect();
-        reapply(&scratch, &late).await?;
-        Ok((migrated, known, all))
-    };
+    let building = build(
+        request,
+        &manifest,
+        &mut server,
+        &scratch,
+        replaced,
+        &missing,
+        progress,
+    );
     let built = tokio::select! {
         built = building => built,
         () = stop => Err(BackupError::Interrupted),
@@ -124,29 +120,69 @@ pub async fn restore(
             let swapped = server
                 .swap(&scratch, target != Target::Absent, manifest.rights.as_deref())
                 .await;
-            swapped.map(|()| built)
+            swapped.map(|old| (old, built))
         }
         Err(error) => Err(error),
     };
-    let (migrated, known, reapplied) = match finished {
+    let (old, (migrated, known, mut reapplied, mut answers)) = match finished {
         Ok(built) => built,
         Err(error) => {
             server.drop_database(&scratch.name).await?;
             return Err(error);
         }
     };
-    let complete = known.complete_until().filter(|until| *until < request.now);
+    let mut unknown_since = known.complete_until().filter(|until| *until < request.now);
+    if let Some(old) = old
+        && !let_go(
+            &mut server,
+            &old,
+            request,
+            &manifest,
+            &mut reapplied,
+            &mut answers,
+        )
+        .await?
+    {
+        unknown_since = Some(request.now);
+    }
     Ok(Restored {
         database: Some(database),
         replaced: target == Target::Full,
         pending: if request.migrate { 0 } else { pending(&manifest) },
         migrated,
-        unknown_since: complete,
+        unknown_since,
+        answers,
+        answers_as_of: (!known.same_past).then_some(manifest.created_at),
         sources: known.sources,
         reapplied,
         signing_key,
         ..of_manifest(&manifest, server.major().await?)
     })
+}
+
+/// What a restore knows when the new database may take its place.
+type Built = (Vec<String>, Known, Vec<Erasure>, Answers);
+
+/// Fills the new database, compares it, and brings it up to what is known of members by now.
+async fn build(
+    request: &RestoreRequest<'_>,
+    manifest: &Manifest,
+    server: &mut Server,
+    scratch: &Scratch,
+    replaced: Option<&SecretString>,
+    missing: &[Erasure],
+    progress: Progress<'_>,
+) -> Result<Built, BackupError> {
+    load_and_compare(request.file, request.keys, manifest, server, scratch, progress).await?;
+    let migrated = finish(scratch, request.migrate, missing, progress).await?;
+    // Meanwhile the old database was in use, and a member may have been erased in it.
+    let known = known_erasures(request, manifest, replaced).await?;
+    let all = known.missing_from(&manifest.erasures);
+    refuse_too_old(request, manifest, &all)?;
+    let late: Vec<Erasure> = all.iter().filter(|e| !missing.contains(e)).cloned().collect();
+    reapply(scratch, &late).await?;
+    let answers = answers_since(&known, replaced, &scratch.url).await?;
+    Ok((migrated, known, all, answers))
 }
 
 /// The migration that makes the ledger of erasures.
@@ -202,6 +238,8 @@ fn of_manifest(manifest: &Manifest, server_major: u32) -> Restored {
         sources: Vec::new(),
         reapplied: Vec::new(),
         unknown_since: None,
+        answers: Answers::default(),
+        answers_as_of: None,
         signing_key: None,
     }
 }
@@ -289,6 +327,7 @@ async fn known_erasures(
         let found = erasure::list(&mut tx, None).await?;
         let same_past = erasure::has_ledger(&mut tx).await?
             && manifest.is_continued_by(&manifest::gyms(&mut tx).await?, &found);
+        known.same_past = same_past;
         known.add(
             "the database that is replaced".into(),
             found,
@@ -462,6 +501,64 @@ async fn finish(
     sqlx::raw_sql("analyze").execute(&mut connection).await?;
     connection.close().await?;
     Ok(migrated)
+}
+
+/// What members answered since, when the replaced database knows.
+async fn answers_since(
+    known: &Known,
+    replaced: Option<&SecretString>,
+    restored: &SecretString,
+) -> Result<Answers, BackupError> {
+    let Some(old) = replaced.filter(|_| known.same_past) else {
+        return Ok(Answers::default());
+    };
+    let (mut old, mut new) = (connect(old).await?, connect(restored).await?);
+    let answers = answers::take_over(&mut old, &mut new).await?;
+    old.close().await?;
+    new.close().await?;
+    Ok(answers)
+}
+
+/// Drops the replaced database, once it was asked for the last time. False when it could not be asked; it stays then.
+async fn let_go(
+    server: &mut Server,
+    old: &str,
+    request: &RestoreRequest<'_>,
+    manifest: &Manifest,
+    reapplied: &mut Vec<Erasure>,
+    answers: &mut Answers,
+) -> Result<bool, BackupError> {
+    let url = server.url_of(old)?;
+    if let Err(error) = catch_up(request, manifest, &url, reapplied, answers).await {
+        tracing::warn!(database = old, %error, "what the replaced database learnt last is unknown: compare, then drop it by hand");
+        return Ok(false);
+    }
+    if let Err(error) = server.drop_database(old).await {
+        tracing::warn!(database = old, %error, "the replaced database is still there: drop it by hand");
+    }
+    Ok(true)
+}
+
+/// What the replaced database learnt between the last look at it and the moment it lost its name, `old` now: nobody
+/// writes to it any more.
+async fn catch_up(
+    request: &RestoreRequest<'_>,
+    manifest: &Manifest,
+    old: &SecretString,
+    reapplied: &mut Vec<Erasure>,
+    answers: &mut Answers,
+) -> Result<(), BackupError> {
+    let known = known_erasures(request, manifest, Some(old)).await?;
+    let mut connection = connect(request.url).await?;
+    for erasure in known.missing_from(&manifest.erasures) {
+        if !reapplied.contains(&erasure) {
+            erasure::reapply(&mut connection, &erasure).await?;
+            reapplied.push(erasure);
+        }
+    }
+    connection.close().await?;
+    *answers += answers_since(&known, Some(old), request.url).await?;
+    Ok(())
 }
 
 async fn reapply(scratch: &Scratch, erasures: &[Erasure]) -> Result<(), BackupError> {

@@ -158,20 +158,20 @@ impl Server {
         Ok(())
     }
 
-    /// Gives the new database the target's name. The old one, if there is one, is gone afterwards; when anything
-    /// fails, it is as it was.
+    /// Gives the new database the target's name. The old one, if there is one, stays under the name that is returned,
+    /// for the caller to drop; when anything fails, it is as it was.
     pub(super) async fn swap(
         &mut self,
         scratch: &Scratch,
         replaces: bool,
         rights: Option<&[Right]>,
-    ) -> Result<(), BackupError> {
+    ) -> Result<Option<String>, BackupError> {
         self.open(&scratch.name, rights).await?;
         let target = quoted(&self.database);
         if !replaces {
             self.run(&format!("alter database {} rename to {target}", scratch.name))
                 .await?;
-            return Ok(());
+            return Ok(None);
         }
         let owner: Option<String> = sqlx::query_scalar(
             "select r.rolname::text from pg_catalog.pg_database d join pg_catalog.pg_roles r on r.oid = d.datdba
@@ -190,10 +190,12 @@ impl Server {
         }
         let old = format!("{}_old", scratch.name);
         self.rename_both(&target, &old, &scratch.name).await?;
-        if let Err(error) = self.drop_database(&old).await {
-            tracing::warn!(database = old, %error, "the replaced database is still there: drop it by hand");
-        }
-        Ok(())
+        Ok(Some(old))
+    }
+
+    /// How to reach another database of this server.
+    pub(super) fn url_of(&self, database: &str) -> Result<SecretString, BackupError> {
+        with_database(&self.url, database)
     }
 
     /// Both names change in one transaction. PostgreSQL waits some seconds for others to leave the old database, lets

@@ -15,21 +15,35 @@ pub struct Expired {
     pub rows: i64,
 }
 
+/// Less than the job that calls it may take (30 minutes).
+const STATEMENT_TIMEOUT: &str = "set local statement_timeout = '25min'; set local lock_timeout = '30s'";
+
 /// Takes away what is past its time, in all gyms, and says how much that was. In [`jarvis_core::Scope::System`]; who
 /// only wants to know rolls the transaction back. When nobody asked for it (`unasked`), nothing goes before a whole period
 /// has passed since retention began in this database.
 pub async fn expire(tx: &mut ScopedTx, now: DateTime<Utc>, unasked: bool) -> Result<Vec<Expired>, DbError> {
+    // It goes through whole tables, where a request of somebody who waits may take seconds only.
+    sqlx::raw_sql(STATEMENT_TIMEOUT).execute(&mut **tx).await?;
     let rows = sqlx::query("select subject, days, gone from jarvis.expire($1, $2)")
         .bind(now)
         .bind(unasked)
         .fetch_all(&mut **tx)
         .await?;
+    let remains: i64 = sqlx::query_scalar("select jarvis.expire_remains($1, $2)")
+        .bind(now)
+        .bind(unasked)
+        .fetch_one(&mut **tx)
+        .await?;
     Ok(rows
         .into_iter()
-        .map(|row| Expired {
-            subject: row.get(0),
-            days: row.get(1),
-            rows: row.get(2),
+        .map(|row| {
+            let subject: String = row.get(0);
+            let beside = if subject == "held_imports" { remains } else { 0 };
+            Expired {
+                rows: row.get::<i64, _>(2) + beside,
+                days: row.get(1),
+                subject,
+            }
         })
         .collect())
 }

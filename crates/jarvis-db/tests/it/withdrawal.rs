@@ -1,7 +1,7 @@
 //! A withdrawal reaches whatever rests on the consent, in tables of ours and of others, or says what it cannot reach.
 
 use crate::world::{
-    MANAGER_A, Refusal, SERVER_A, SERVICE, World, become_, lines, one, refusal_code, refused, run,
+    MANAGER_A, Refusal, SERVER_A, SERVICE, SYSTEM, World, become_, lines, one, refusal_code, refused, run,
 };
 use sqlx::{PgConnection, Postgres, Transaction};
 
@@ -366,4 +366,67 @@ async fn a_table_of_many_columns_is_handed_out_whole() {
     let row = exported["public.measures"][0].as_object().unwrap();
     assert_eq!((row.len(), row["c119"].as_str()), (120, Some("turquoise")));
     assert!(!row.contains_key("c7"));
+}
+
+#[tokio::test]
+async fn what_an_adoption_set_aside_goes_when_its_time_is_over_and_not_by_a_clock_that_is_ahead() {
+    let world = World::new().await;
+    let mut tx = world.admin().await;
+    let left = "select count(*) from jarvis.adoption_remains";
+    let all: i64 = one(&mut tx, left).await;
+    assert!(all > 2);
+    become_(&mut tx, SERVER_A).await;
+    assert_eq!(
+        refusal_code(&mut tx, "select jarvis.expire_remains(now())").await,
+        "42501"
+    );
+    run(&mut tx, "reset role").await;
+    let expire = "select jarvis.expire_remains('2100-01-01')";
+    for (age, unasked, gone) in [(364, false, 0), (366, true, 0), (366, false, all - 1)] {
+        run(
+            &mut tx,
+            &format!(
+                "update jarvis.adoptions set adopted_at = now() - interval '{age} days';
+                 insert into jarvis.restrictions (gym_id, member_id) values ({{A}}, {{a1}}) on conflict do nothing"
+            ),
+        )
+        .await;
+        become_(&mut tx, SYSTEM).await;
+        let statement = expire.replace(')', &format!(", {unasked})"));
+        assert_eq!(one::<i64>(&mut tx, &statement).await, gone, "{age} {unasked}");
+        run(&mut tx, "reset role").await;
+    }
+    assert_eq!(
+        one::<i64>(&mut tx, left).await,
+        1,
+        "of a restricted member it is kept"
+    );
+}
+
+#[tokio::test]
+async fn of_a_conversation_whose_events_are_gone_only_what_tells_of_health_goes() {
+    let world = World::new().await;
+    for (tells, kept) in [(false, 1), (true, 0)] {
+        let made = format!(
+            "set local session_replication_role = replica;
+             delete from public.conversation_events where member_id = {{a1}};
+             update public.conversation_summaries set tells_health = {tells} where member_id = {{a1}};
+             update jarvis.memory_windows set tells_health = {tells} where member_id = {{a1}};
+             update public.conversation_sessions set state = 'processed', ended_at = now() where member_id = {{a1}};
+             set local session_replication_role = origin"
+        );
+        let mut tx = refusing(&world, "health_memory", &made).await;
+        become_(&mut tx, SERVER_A).await;
+        let again: i32 = one(
+            &mut tx,
+            "select cardinality(jarvis.withdraw_health({A}, {a1}, '{}', '{}', '{}', '{}', '{}', '{session-a1}'))",
+        )
+        .await;
+        run(&mut tx, "reset role").await;
+        assert_eq!(again, 0, "there is nothing to make it of");
+        for table in ["public.conversation_summaries", "jarvis.memory_windows"] {
+            let count = format!("select count(*) from {table} where member_id = {{a1}}");
+            assert_eq!(one::<i64>(&mut tx, &count).await, kept, "{table} {tells}");
+        }
+    }
 }

@@ -24,7 +24,8 @@ of `jarvis up`, which must be stopped.
   jarvis restore FILE --into postgres://owner@host/jarvis --replace --confirm jarvis
   jarvis restore --verify FILE           only compares, in a throw-away database
 
-Exit code 3: restored, but erasures made after the backup may be unknown here. Say them with --erasures FILE.")]
+Exit code 3: restored, but erasures made after the backup may be unknown here (say them with --erasures FILE), or
+consents and restrictions are those of the backup.")]
 pub struct Arguments {
     /// The backup
     #[arg(value_name = "FILE", required_unless_present = "verify")]
@@ -147,6 +148,18 @@ fn report(out: Output, restored: &Restored) -> anyhow::Result<Done> {
              Compare with your certificates, and erase again: jarvis member erase MEMBER --yes"
         ));
     }
+    if let Some(since) = restored.answers_as_of {
+        let since = since.to_rfc3339_opts(SecondsFormat::Secs, true);
+        talk(&format!(
+            "WARNING: consents and restrictions are as they were at {since}, and facts forgotten since are back. Nothing \
+             here knows what members answered later. Record it again before you serve: jarvis consent record MEMBER \
+             --refuse …, jarvis member restrict MEMBER"
+        ));
+    } else if restored.replaced {
+        talk(
+            "note: facts that were forgotten after the backup, and the words they were read out of, are back: forget them again",
+        );
+    }
     if restored.pending > 0 {
         talk(&format!(
             "note: {} migrations are pending: run `jarvis migration up`",
@@ -161,6 +174,7 @@ fn report(out: Output, restored: &Restored) -> anyhow::Result<Done> {
             .collect();
         format!(
             "database   {}{}\nas of      {made}\ntables     {}, {} rows, all as in the backup{}\nmigrated   {}\n\
+             answers    {} consents, {} restrictions and {} lifted ones taken over\n\
              erasures   {} applied again; known from\n{}",
             r.database.as_deref().unwrap_or_default(),
             if r.replaced { " (replaced)" } else { "" },
@@ -168,15 +182,20 @@ fn report(out: Output, restored: &Restored) -> anyhow::Result<Done> {
             r.rows,
             compared(r),
             r.migrated.len(),
+            r.answers.consents,
+            r.answers.restricted,
+            r.answers.lifted,
             r.reapplied.len(),
             sources.join("\n"),
         )
     })?;
-    Ok(if restored.unknown_since.is_some() {
-        Done::Findings
-    } else {
-        Done::Ok
-    })
+    Ok(
+        if restored.unknown_since.is_some() || restored.answers_as_of.is_some() {
+            Done::Findings
+        } else {
+            Done::Ok
+        },
+    )
 }
 
 /// Restores a backup into a throw-away database, compares everything, and drops it.

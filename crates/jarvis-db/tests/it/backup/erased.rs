@@ -1,7 +1,7 @@
 //! Who was erased since does not come back.
 
 use super::{Desk, open, rows};
-use crate::world::{World, one};
+use crate::world::{World, lines, one, run};
 use chrono::{DateTime, Utc};
 use jarvis_core::{Clock as _, SystemClock};
 use jarvis_db::backup;
@@ -145,4 +145,140 @@ async fn a_newer_backup_of_another_installation_knows_nothing_of_this_one() {
     let restored = desk.restore(&made.path, &url).await.unwrap();
     assert_eq!(restored.sources.len(), 1, "{:?}", restored.sources);
     assert_eq!(restored.unknown_since, Some(restored.backed_up_at));
+}
+
+/// What members answered after the backup, as a line each.
+const ANSWERED: &str = "
+  select 'consent ' || purpose || ' ' || jarvis.consent_given(gym_id, member_id, purpose)::text || ' ' || count(*) as said
+    from jarvis.consent_ledger where member_id = {a1} and purpose in ('health_memory', 'profiling')
+   group by gym_id, member_id, purpose
+  union all select 'restricted ' || right(member_id::text, 1) || ' ' || coalesce(reason, '-') from jarvis.restrictions
+  union all select 'withdrawal ' || (args ->> 'purpose') from jarvis.jobs where kind = 'privacy.withdraw' and state = 'available'
+  order by 1";
+
+async fn answer(url: &SecretString, statement: &str) {
+    let mut conn = open(url).await;
+    run(&mut conn, statement).await;
+    conn.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_members_answered_since_is_not_undone_and_where_nobody_knows_it_is_said() {
+    let world = World::new().await;
+    let mut desk = Desk::new(&world);
+    let url = world.db.url().clone();
+    answer(
+        &url,
+        "insert into jarvis.restrictions (gym_id, member_id) values ({A}, {a2})",
+    )
+    .await;
+    let made = desk.back_up(&url).await;
+    answer(
+        &url,
+        "insert into jarvis.consent_ledger (gym_id, member_id, purpose, granted, source) values
+           ({A}, {a1}, 'health_memory', false, 'kiosk'), ({A}, {a1}, 'profiling', true, 'kiosk');
+         delete from jarvis.jobs;
+         delete from jarvis.restrictions;
+         insert into jarvis.restrictions (gym_id, member_id, reason) values ({A}, {a9}, 'demande 12')",
+    )
+    .await;
+
+    // Somewhere else nobody knows it.
+    let elsewhere = desk.another();
+    let list = desk.folder.join("none.json");
+    std::fs::write(&list, "[]").unwrap();
+    let restored = desk
+        .restore_with(&made.path, &elsewhere, None, &[list], false)
+        .await
+        .unwrap();
+    assert_eq!(
+        (restored.unknown_since, restored.answers_as_of),
+        (None, Some(restored.backed_up_at))
+    );
+    let mut there = open(&elsewhere).await;
+    assert_eq!(
+        lines(&mut there, ANSWERED).await,
+        ["consent health_memory true 1", "restricted 2 -"]
+    );
+    there.close().await.unwrap();
+
+    let restored = desk
+        .restore_with(&made.path, &url, Some(world.db.name()), &[], false)
+        .await
+        .unwrap();
+    assert_eq!((restored.unknown_since, restored.answers_as_of), (None, None));
+    assert_eq!(
+        (
+            restored.answers.consents,
+            restored.answers.restricted,
+            restored.answers.lifted
+        ),
+        (2, 1, 1)
+    );
+    let mut there = open(&url).await;
+    assert_eq!(
+        lines(&mut there, ANSWERED).await,
+        [
+            "consent health_memory false 2",
+            "consent profiling true 1",
+            "restricted 9 demande 12",
+            "withdrawal health_memory"
+        ]
+    );
+    there.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_happens_while_the_names_change_is_not_lost() {
+    let world = World::new().await;
+    let desk = Desk::new(&world);
+    let made = desk.back_up(world.db.url()).await;
+    let url = world.db.url().clone();
+    let meanwhile = move || {
+        let url = url.clone();
+        let changing = async move {
+            let mut conn = open(&url).await;
+            let gym = "aaaaaaaa-0000-7000-8000-000000000000".parse().unwrap();
+            let member = "aaaaaaaa-0000-7000-8000-000000000001".parse().unwrap();
+            erasure::erase(&mut conn, gym, member, Uuid::from_u128(9), SystemClock.now())
+                .await
+                .unwrap();
+            run(
+                &mut conn,
+                "insert into jarvis.restrictions (gym_id, member_id) values ({A}, {a2})",
+            )
+            .await;
+        };
+        let elsewhere = std::thread::spawn(|| {
+            let mut runtime = tokio::runtime::Builder::new_current_thread();
+            runtime.enable_all().build().unwrap().block_on(changing);
+        });
+        elsewhere.join().unwrap();
+    };
+    // The last look at the old database is over by then.
+    let restored = desk
+        .restore_while(&made.path, &world, backup::Stage::Swapping, &meanwhile)
+        .await
+        .unwrap();
+    assert_eq!((restored.reapplied.len(), restored.unknown_since), (1, None));
+    assert_eq!(restored.answers.restricted, 1);
+    let mut there = open(world.db.url()).await;
+    let back: i64 = one(
+        &mut there,
+        "select count(*) from public.gym_members_v2 where id = {a1}",
+    )
+    .await;
+    let restricted: i64 = one(
+        &mut there,
+        "select count(*) from jarvis.restrictions where member_id = {a2}",
+    )
+    .await;
+    let old: i64 = sqlx::query_scalar(
+        "select count(*) from pg_database where starts_with(datname, 'restore_' || left($1, 30)) and datname like '%\\_old'",
+    )
+    .bind(world.db.name())
+    .fetch_one(&mut there)
+    .await
+    .unwrap();
+    assert_eq!((back, restricted, old), (0, 1, 0));
 }
