@@ -13,13 +13,15 @@ use uuid::Uuid;
 /// Creates a gym. Fails with a conflict when the slug is taken.
 pub async fn insert_gym(conn: &mut PgConnection, gym: &Gym) -> Result<(), DbError> {
     sqlx::query!(
-        "insert into public.gyms (id, name, slug, timezone, locale, embedding_model) values ($1, $2, $3, $4, $5, $6)",
+        "insert into public.gyms (id, name, slug, timezone, locale, embedding_model, external_models)
+         values ($1, $2, $3, $4, $5, $6, $7)",
         gym.id.as_uuid(),
         gym.name,
         gym.slug,
         gym.timezone,
         gym.locale,
         gym.embedding_model,
+        gym.external_models,
     )
     .execute(conn)
     .await?;

@@ -41,7 +41,29 @@ pub async fn enqueue(
     job: &NewJob,
     now: DateTime<Utc>,
 ) -> Result<Enqueued, sqlx::Error> {
-    let (id, inserted): (JobId, bool) = sqlx::query_as(sql::ENQUEUE)
+    insert(conn, sql::ENQUEUE, job, now).await
+}
+
+/// As [`enqueue`], for a key that leaves arguments open: a job that waits takes these, and so does a running one at its
+/// next try. Works under the role `jarvis_system` alone.
+///
+/// # Errors
+/// As [`enqueue`].
+pub async fn enqueue_instead(
+    conn: &mut PgConnection,
+    job: &NewJob,
+    now: DateTime<Utc>,
+) -> Result<Enqueued, sqlx::Error> {
+    insert(conn, sql::ENQUEUE_INSTEAD, job, now).await
+}
+
+async fn insert(
+    conn: &mut PgConnection,
+    statement: &'static str,
+    job: &NewJob,
+    now: DateTime<Utc>,
+) -> Result<Enqueued, sqlx::Error> {
+    let (id, inserted): (JobId, bool) = sqlx::query_as(statement)
         .bind(job.kind)
         .bind(&job.unique_key)
         .bind(job.gym_id)

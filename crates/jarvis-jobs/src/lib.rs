@@ -13,7 +13,7 @@ mod schedule;
 mod sql;
 
 pub use connect::{Chance, Clock, Connect};
-pub use enqueue::{CHANNEL, Enqueued, enqueue};
+pub use enqueue::{CHANNEL, Enqueued, enqueue, enqueue_instead};
 pub use handler::JobContext;
 pub use inspect::{
     Backlog, Count, Filter, JobRecord, JobState, UnknownState, backlog, cancel, counts, find, list, prune,

@@ -13,6 +13,20 @@ with asked as (
 )
 select asked.id, asked.inserted from asked, pg_notify($9, '')";
 
+/// As [`ENQUEUE`], and the job that waits takes the new arguments; other ones than it waited with are due anew.
+pub(crate) const ENQUEUE_INSTEAD: &str = "
+with asked as (
+  insert into jarvis.jobs (kind, unique_key, gym_id, args, priority, max_attempts, run_at, created_at)
+  values ($1, $2, $3, $4, $5, $6, $7, $8)
+  on conflict (kind, lane, unique_key) where unique_key is not null and state in ('available', 'retryable')
+  do update set args = excluded.args,
+                run_at = case when jobs.args is distinct from excluded.args then excluded.run_at
+                              when jobs.state = 'available' then least(jobs.run_at, excluded.run_at)
+                              else jobs.run_at end
+  returning id, xmax = 0 as inserted
+)
+select asked.id, asked.inserted from asked, pg_notify($9, '')";
+
 /// One claimer at a time, so that the number running per gym is exact. A claimer whose connection hangs is ended
 /// by the database instead of stopping the others.
 pub(crate) const CLAIM_TURN: &str = "
@@ -92,13 +106,19 @@ select id, leased_by, attempt, max_attempts from jarvis.jobs
 pub(crate) const LOCK_HELD: &str = "
 select id from jarvis.jobs where id = $1 and leased_by = $2 and state = 'running' for update";
 
-/// A job enqueued while $1 was running is served by the next try of $1, which starts after it was committed.
+/// A job enqueued while $1 was running is served by the next try of $1, which starts after it was committed and takes
+/// its arguments: what was asked last counts.
 pub(crate) const FOLD: &str = "
-update jarvis.jobs w
-   set state = 'cancelled', finished_at = $2, last_error = 'folded into job ' || r.id
-  from jarvis.jobs r
- where r.id = $1 and r.unique_key is not null and w.state in ('available', 'retryable')
-   and w.kind = r.kind and w.lane = r.lane and w.unique_key = r.unique_key and w.id <> r.id";
+with folded as (
+  update jarvis.jobs w
+     set state = 'cancelled', finished_at = $2, last_error = 'folded into job ' || r.id
+    from jarvis.jobs r
+   where r.id = $1 and r.unique_key is not null and w.state in ('available', 'retryable')
+     and w.kind = r.kind and w.lane = r.lane and w.unique_key = r.unique_key and w.id <> r.id
+  returning w.id, w.args
+)
+update jarvis.jobs set args = (select args from folded order by id desc limit 1)
+ where id = $1 and exists (select from folded)";
 
 /// Gives up the lease; the job waits again. $3 state, $4 run_at (null: it was due already, and stays so by whatever clock), $5 attempts
 /// given back, $6 reason, $7 now. `attempted_at` is then the instant from which the job waits: [`CLAIM`] compares the clock

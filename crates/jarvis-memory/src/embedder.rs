@@ -2,6 +2,7 @@
 
 use crate::MemoryError;
 use jarvis_core::embedding::DIMENSIONS;
+use jarvis_db::queries::gym::EmbeddingModel;
 use jarvis_embed::{Kind, LocalEmbedder, LocalModel};
 use jarvis_llm::{Breaker, BreakerState, Embed, EmbedReply, LlmError, LlmErrorKind, Usage};
 use jarvis_observe::METRICS;
@@ -10,13 +11,13 @@ use jarvis_observe::metrics::Held;
 use jarvis_observe::provider::Breaker as Standing;
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-/// A person waits for the answer to a question: a provider that takes longer than this is not waited for.
-const PATIENCE: Duration = Duration::from_secs(3);
+use std::time::Instant;
+use tokio::time::{Instant as Deadline, timeout_at};
 
 /// Texts that a provider is given at once: well under what any takes in a request.
 const BATCH: usize = 64;
+/// Requests with texts that the model does not take, after which the others are given up: then it is no single text.
+const MOST_REJECTIONS: usize = 16;
 
 /// The source of embeddings. There is no pretended one: without weights and provider, recall is by words.
 #[derive(Clone)]
@@ -43,21 +44,40 @@ pub struct Provider {
     pub local: Option<Arc<LocalEmbedder>>,
 }
 
-/// A vector and what it cost.
+/// Vectors of texts.
 #[derive(Clone, PartialEq)]
-pub struct Embedded {
-    /// 1536 numbers, unit norm.
-    pub vector: Vec<f32>,
+pub struct Vectors {
+    /// One per text: 1536 numbers, unit norm. None for a text without words, one that the model does not take, and one
+    /// for which time ran out.
+    pub vectors: Vec<Option<Vec<f32>>>,
+    /// Texts that the model does not take.
+    pub rejected: usize,
+    /// Whether all were asked for before the deadline.
+    pub in_time: bool,
+}
+
+/// Why nothing was computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lack {
+    /// The gym's model is a provider's, and the gym lets none read its conversations.
+    Refused,
+    /// This process cannot compute the gym's model.
+    NoModel,
+}
+
+/// What became of texts, and what that cost: it was spent whatever became of them.
+#[derive(Debug)]
+pub struct Asked {
+    /// The vectors, or why there are none.
+    pub outcome: Result<Result<Vectors, Lack>, MemoryError>,
     /// What a provider counted; none for a local model.
     pub spent: Option<Spent>,
 }
 
-/// Vectors of several texts and what they cost together.
-pub struct EmbeddedMany {
-    /// One per text, as [`Embedded::vector`]; none for a text without words.
-    pub vectors: Vec<Option<Vec<f32>>>,
-    /// What a provider counted.
-    pub spent: Option<Spent>,
+impl Asked {
+    fn free(outcome: Result<Result<Vectors, Lack>, MemoryError>) -> Self {
+        Self { outcome, spent: None }
+    }
 }
 
 /// What a provider counted.
@@ -71,12 +91,30 @@ pub struct Spent {
     pub usage: Usage,
 }
 
-impl fmt::Debug for Embedded {
-    /// A vector can be turned back into words: only what it cost is shown.
+impl fmt::Debug for Vectors {
+    /// A vector can be turned back into words: only their number is shown.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Embedded")
-            .field("spent", &self.spent)
+        f.debug_struct("Vectors")
+            .field("texts", &self.vectors.len())
+            .field("rejected", &self.rejected)
+            .field("in_time", &self.in_time)
             .finish_non_exhaustive()
+    }
+}
+
+impl Vectors {
+    fn none_yet(texts: usize) -> Self {
+        Self {
+            vectors: vec![None; texts],
+            rejected: 0,
+            in_time: true,
+        }
+    }
+
+    fn put(&mut self, place: usize, vector: Vec<f32>) {
+        if let Some(slot) = self.vectors.get_mut(place) {
+            *slot = Some(vector);
+        }
     }
 }
 
@@ -130,54 +168,35 @@ impl Embedder {
         }
     }
 
-    /// The vector of a question under `model`, the gym's; `None` when this process cannot compute that model, or
-    /// without words.
-    pub async fn query(&self, model: &str, text: &str) -> Result<Option<Embedded>, MemoryError> {
-        self.embed(model, Kind::Query, text).await
-    }
-
-    /// The vector of something to be found under `model`, as [`Embedder::query`].
-    pub async fn passage(&self, model: &str, text: &str) -> Result<Option<Embedded>, MemoryError> {
-        self.embed(model, Kind::Passage, text).await
-    }
-
-    /// The vectors of several things to be found under `model`, as [`Embedder::passage`]; `None` when this process cannot
-    /// compute that model.
-    pub async fn passages(
+    /// The vectors of texts under a gym's model: by a provider only where the gym lets it read its conversations. What is
+    /// not asked for before `until` has none.
+    pub async fn embed(
         &self,
-        model: &str,
-        texts: Vec<String>,
-    ) -> Result<Option<EmbeddedMany>, MemoryError> {
-        match self {
-            Self::Unavailable(_) => Ok(None),
-            Self::Local(local) => embed_many_here(local, model, texts).await,
-            Self::Provider(provider) if provider.model == model => {
-                let embedded = provider.embed_many(texts).await;
-                embedded.map(Some).map_err(MemoryError::Embedding)
+        model: &EmbeddingModel,
+        kind: Kind,
+        texts: &[String],
+        until: Option<Deadline>,
+    ) -> Asked {
+        if let Self::Provider(provider) = self
+            && provider.model == model.name
+        {
+            if !model.external {
+                return Asked::free(Ok(Err(Lack::Refused)));
             }
-            Self::Provider(provider) => match &provider.local {
-                Some(local) => embed_many_here(local, model, texts).await,
-                None => Ok(None),
-            },
+            let (outcome, usage) = provider.embed(kind, texts, until).await;
+            let spent = usage.map(|usage| Spent {
+                provider: provider.name.clone(),
+                model: provider.model.clone(),
+                usage,
+            });
+            let outcome = outcome.map(Ok).map_err(MemoryError::Embedding);
+            return Asked { outcome, spent };
         }
-    }
-
-    async fn embed(&self, model: &str, kind: Kind, text: &str) -> Result<Option<Embedded>, MemoryError> {
-        if text.trim().is_empty() {
-            return Ok(None);
-        }
-        match self {
-            Self::Unavailable(_) => Ok(None),
-            Self::Local(local) => embed_here(local, model, kind, text).await,
-            Self::Provider(provider) if provider.model == model => {
-                let embedded = provider.embed(kind, text).await;
-                embedded.map(Some).map_err(MemoryError::Embedding)
-            }
-            Self::Provider(provider) => match &provider.local {
-                Some(local) => embed_here(local, model, kind, text).await,
-                None => Ok(None),
-            },
-        }
+        Asked::free(match (self.local(), LocalModel::named(&model.name)) {
+            (Some(local), Some(model)) => embed_here(local, model, kind, texts, until).await,
+            (_, None) if !model.external => Ok(Err(Lack::Refused)),
+            _ => Ok(Err(Lack::NoModel)),
+        })
     }
 }
 
@@ -236,106 +255,132 @@ impl Drop for Timed {
     }
 }
 
+/// One text at a time on a blocking thread, so that a long conversation does not hold it for many seconds.
 async fn embed_here(
     local: &Arc<LocalEmbedder>,
-    model: &str,
+    model: LocalModel,
     kind: Kind,
-    text: &str,
-) -> Result<Option<Embedded>, MemoryError> {
-    let Some(model) = LocalModel::named(model) else {
-        return Ok(None);
-    };
-    let (local, text) = (Arc::clone(local), text.to_owned());
-    let _timed = Timed::new("local");
-    let vector = tokio::task::spawn_blocking(move || local.embed(model, kind, &text))
-        .await
-        .map_err(|_| MemoryError::Bug("the embedding model panicked"))?;
-    Ok(vector.map(|vector| Embedded { vector, spent: None }))
-}
-
-/// One text at a time on a blocking thread, so that a long conversation does not hold it for many seconds.
-async fn embed_many_here(
-    local: &Arc<LocalEmbedder>,
-    model: &str,
-    texts: Vec<String>,
-) -> Result<Option<EmbeddedMany>, MemoryError> {
-    let mut vectors = Vec::with_capacity(texts.len());
-    for text in &texts {
-        if !has_words(text) {
-            vectors.push(None);
-            continue;
+    texts: &[String],
+    until: Option<Deadline>,
+) -> Result<Result<Vectors, Lack>, MemoryError> {
+    let mut made = Vectors::none_yet(texts.len());
+    for (place, text) in texts
+        .iter()
+        .enumerate()
+        .filter(|(_, text)| says_something(kind, text))
+    {
+        if until.is_some_and(|until| Deadline::now() >= until) {
+            made.in_time = false;
+            break;
         }
-        match embed_here(local, model, Kind::Passage, text).await? {
-            Some(embedded) => vectors.push(Some(embedded.vector)),
-            None => return Ok(None),
+        let (local, text) = (Arc::clone(local), text.clone());
+        let _timed = Timed::new("local");
+        let vector = tokio::task::spawn_blocking(move || local.embed(model, kind, &text))
+            .await
+            .map_err(|_| MemoryError::Bug("the embedding model panicked"))?;
+        match vector {
+            Some(vector) => made.put(place, vector),
+            None => return Ok(Err(Lack::NoModel)),
         }
     }
-    Ok(Some(EmbeddedMany { vectors, spent: None }))
+    Ok(Ok(made))
 }
 
-fn has_words(text: &str) -> bool {
-    text.chars().any(char::is_alphanumeric)
+/// Dots and masks are nothing to be found by; whoever asks is answered whatever it is but a blank.
+fn says_something(kind: Kind, text: &str) -> bool {
+    match kind {
+        Kind::Passage => text.chars().any(char::is_alphanumeric),
+        Kind::Query => !text.trim().is_empty(),
+    }
+}
+
+/// Whether it is these texts that the model does not take; the provider itself is well.
+fn is_about_the_texts(error: &LlmError) -> bool {
+    matches!(error.kind, LlmErrorKind::Rejected { .. }) && !error.kind.is_of_the_provider()
 }
 
 impl Provider {
-    async fn embed_many(&self, texts: Vec<String>) -> Result<EmbeddedMany, LlmError> {
-        let mut many = EmbeddedMany {
-            vectors: vec![None; texts.len()],
-            spent: None,
-        };
+    /// In requests of [`BATCH`] texts. One that is rejected is asked for in halves, so that a single text spoils no other.
+    async fn embed(
+        &self,
+        kind: Kind,
+        texts: &[String],
+        until: Option<Deadline>,
+    ) -> (Result<Vectors, LlmError>, Option<Usage>) {
+        let mut made = Vectors::none_yet(texts.len());
+        let mut usage: Option<Usage> = None;
         let (places, inputs): (Vec<usize>, Vec<String>) = texts
-            .into_iter()
+            .iter()
+            .cloned()
             .enumerate()
-            .filter(|(_, text)| has_words(text))
+            .filter(|(_, text)| says_something(kind, text))
             .unzip();
-        for (places, inputs) in places.chunks(BATCH).zip(inputs.chunks(BATCH)) {
-            let _timed = Timed::new("provider");
-            let reply = self.client.embed(inputs).await;
-            note_call(&reply);
-            let reply = reply?;
-            if reply.vectors.len() != inputs.len() {
-                return Err(LlmError::unusable_vector());
+        let mut waiting: Vec<(&[usize], &[String])> =
+            places.chunks(BATCH).zip(inputs.chunks(BATCH)).collect();
+        waiting.reverse();
+        let mut rejections = 0;
+        while let Some((places, inputs)) = waiting.pop() {
+            let Some(reply) = self.ask(inputs, until).await else {
+                made.in_time = false;
+                break;
+            };
+            let counted = match &reply {
+                Ok(reply) => Some(reply.usage),
+                Err(error) => error.usage.as_deref().copied(),
+            };
+            if let Some(counted) = counted {
+                *usage.get_or_insert_default() += counted;
             }
-            for (place, vector) in places.iter().zip(reply.vectors) {
-                let vector = stored_form(vector).ok_or_else(LlmError::unusable_vector)?;
-                if let Some(slot) = many.vectors.get_mut(*place) {
-                    *slot = Some(vector);
+            match reply.and_then(|reply| stored_forms(reply, inputs.len())) {
+                Ok(vectors) => {
+                    for (place, vector) in places.iter().zip(vectors) {
+                        made.put(*place, vector);
+                    }
                 }
+                Err(error) if is_about_the_texts(&error) => {
+                    rejections += 1;
+                    if inputs.len() == 1 || rejections >= MOST_REJECTIONS {
+                        made.rejected += inputs.len();
+                    } else {
+                        let half = inputs.len() / 2;
+                        waiting.push((&places[half..], &inputs[half..]));
+                        waiting.push((&places[..half], &inputs[..half]));
+                    }
+                }
+                Err(error) => return (Err(error), usage),
             }
-            let spent = many.spent.get_or_insert_with(|| Spent {
-                provider: self.name.clone(),
-                model: reply.model,
-                usage: Usage::default(),
-            });
-            spent.usage += reply.usage;
         }
-        Ok(many)
+        if made.rejected > 0 {
+            tracing::warn!(
+                texts = made.rejected,
+                "the embedding model does not take some texts"
+            );
+        }
+        (Ok(made), usage)
     }
 
-    async fn embed(&self, kind: Kind, text: &str) -> Result<Embedded, LlmError> {
+    /// One request; none when time ran out.
+    async fn ask(&self, inputs: &[String], until: Option<Deadline>) -> Option<Result<EmbedReply, LlmError>> {
         let _timed = Timed::new("provider");
-        let inputs = [text.to_owned()];
-        let call = self.client.embed(&inputs);
-        let reply = match kind {
-            Kind::Query => tokio::time::timeout(PATIENCE, call)
-                .await
-                .unwrap_or_else(|_| Err(LlmError::too_late())),
-            Kind::Passage => call.await,
+        let call = self.client.embed(inputs);
+        let reply = match until {
+            None => Some(call.await),
+            Some(until) if Deadline::now() >= until => return None,
+            Some(until) => timeout_at(until, call).await.ok(),
         };
-        note_call(&reply);
-        let reply = reply?;
-        let spent = Spent {
-            provider: self.name.clone(),
-            model: reply.model,
-            usage: reply.usage,
-        };
-        let vector = reply.vectors.into_iter().next().and_then(stored_form);
-        let vector = vector.ok_or_else(LlmError::unusable_vector)?;
-        Ok(Embedded {
-            vector,
-            spent: Some(spent),
-        })
+        match &reply {
+            Some(reply) => note_call(reply),
+            None => note_call(&Err(LlmError::too_late())),
+        }
+        reply
     }
+}
+
+fn stored_forms(reply: EmbedReply, expected: usize) -> Result<Vec<Vec<f32>>, LlmError> {
+    let vectors: Option<Vec<Vec<f32>>> = reply.vectors.into_iter().map(stored_form).collect();
+    vectors
+        .filter(|vectors| vectors.len() == expected)
+        .ok_or_else(LlmError::unusable_vector)
 }
 
 /// Unit norm, and zeros up to the stored dimensions; none when there is no direction or it does not fit. The table

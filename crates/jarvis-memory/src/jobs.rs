@@ -32,7 +32,7 @@ impl Job for ProcessSession {
     }
 }
 
-/// Embeds the summaries of a gym with another model. Safe to run any number of times.
+/// Embeds the memory of a gym with another model. Safe to run any number of times.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Reembed {
     /// The gym.
@@ -44,7 +44,30 @@ pub struct Reembed {
 impl Job for Reembed {
     const KIND: &'static str = "memory.reembed";
     const MAX_ATTEMPTS: i16 = 12;
-    const TIMEOUT: Duration = Duration::from_mins(2);
+    // It makes room after less; one request to a provider that hangs is waited for.
+    const TIMEOUT: Duration = Duration::from_mins(5);
+
+    fn unique_key(&self) -> Option<String> {
+        Some("gym".to_owned())
+    }
+
+    fn gym_id(&self) -> Option<Uuid> {
+        Some(self.gym.as_uuid())
+    }
+}
+
+/// Stores the turns of conversations that were read before turns were stored, and embeds whatever has no vector. Safe to
+/// run any number of times.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Backfill {
+    /// The gym.
+    pub gym: GymId,
+}
+
+impl Job for Backfill {
+    const KIND: &'static str = "memory.backfill";
+    const MAX_ATTEMPTS: i16 = 12;
+    const TIMEOUT: Duration = Duration::from_mins(5);
 
     fn unique_key(&self) -> Option<String> {
         Some("gym".to_owned())

@@ -9,6 +9,7 @@ pub mod extract;
 pub mod facts;
 pub mod heads;
 pub mod jobs;
+mod meaning;
 mod measure;
 pub mod orphans;
 pub mod privacy;
@@ -25,7 +26,7 @@ pub mod summary;
 pub mod vectors;
 pub mod windows;
 
-pub use embedder::{Embedded, EmbeddedMany, Embedder, Provider, Spent, standing};
+pub use embedder::{Asked, Embedder, Lack, Provider, Spent, Vectors, standing};
 pub use error::MemoryError;
 pub use reader::{Reader, degraded};
 

@@ -2,7 +2,7 @@
 
 mod facts;
 pub mod note;
-mod turns;
+pub(crate) mod turns;
 mod unworked;
 
 use crate::extract::{self, ExtractionInput, Speaker, Turn, mask_health, passes_evidence_gate};
@@ -11,7 +11,7 @@ use crate::heads::{Judge, WITH_HEADS};
 use crate::jobs::ProcessSession;
 use crate::measure::{self, Facts};
 use crate::windows::TurnVectors;
-use crate::{Memory, MemoryError, category, quarantine, reader, sentiment, summary};
+use crate::{Memory, MemoryError, category, quarantine, reader, reembed, sentiment, summary};
 use chrono::{DateTime, Utc};
 use jarvis_core::embedding::UNKNOWN_MODEL;
 use jarvis_core::{
@@ -19,7 +19,7 @@ use jarvis_core::{
 };
 use jarvis_db::queries::consent;
 use jarvis_db::queries::event::{self, TranscriptRow};
-use jarvis_db::queries::gym as gym_row;
+use jarvis_db::queries::gym::{self as gym_row, EmbeddingModel};
 use jarvis_db::queries::member::{self, Member};
 use jarvis_db::queries::privacy;
 use jarvis_db::queries::session::{self, Outcome, Session};
@@ -27,6 +27,7 @@ use jarvis_db::queries::summary::NewSummary;
 use jarvis_db::queries::window;
 use jarvis_db::{DbError, ScopedTx};
 use jarvis_jobs::JobError;
+use tokio::time::Instant;
 
 /// Tries after which a session ends `failed`. Crashes count: a try is counted before it starts.
 pub const MAX_ATTEMPTS: i32 = 8;
@@ -121,10 +122,8 @@ struct Material {
     session: Session,
     member: Member,
     consents: ConsentSet,
-    /// What the gym's summaries are embedded with.
-    embedding_model: String,
-    /// Whether the gym lets models of a provider read its conversations.
-    external_models: bool,
+    /// What the gym's memory is embedded with, and whether models of a provider may read its conversations.
+    model: EmbeddingModel,
     /// How many turns are stored with their words.
     stored_turns: i64,
     /// What may be worked with.
@@ -149,8 +148,7 @@ async fn read_material(
         .await?
         .ok_or(DbError::NotFound)?;
     let consents = consent::in_force(tx, gym, member.id).await?;
-    let embedding_model = gym_row::embedding_model(tx, gym).await?;
-    let external_models = gym_row::allows_external_models(tx, gym).await?;
+    let model = gym_row::embedding_model(tx, gym).await?;
     let transcript = event::list_transcript(tx, gym, id).await?;
     let said_at = transcript.iter().map(|row| row.timestamp).collect();
     let mut turns: Vec<Turn> = transcript.into_iter().map(turn).collect();
@@ -166,8 +164,7 @@ async fn read_material(
         session,
         member,
         consents,
-        embedding_model,
-        external_models,
+        model,
         stored_turns,
         turns,
         quarantined: 0,
@@ -258,6 +255,10 @@ struct Digest {
     read_by: Option<String>,
     /// Why the rules read it although a model should have.
     degraded: Option<&'static str>,
+    /// What to know about vectors that are not there: stable codes.
+    lacks: Vec<&'static str>,
+    /// Vectors are to follow, since time ran out or the provider went away.
+    incomplete: bool,
 }
 
 enum Plan {
@@ -268,7 +269,7 @@ enum Plan {
 /// Works out what to write, before anything is locked.
 async fn read_out(memory: &Memory, mut material: Material) -> Result<(Material, Plan), MemoryError> {
     // A long conversation takes a second of computing, which must not hold up the requests of others.
-    let judge = Judge::of_gym(&memory.embedder, &material.embedding_model);
+    let judge = Judge::of_gym(&memory.embedder, &material.model.name);
     let compute = move || {
         unworked::quarantine_turns(&mut material);
         unworked::withhold_health(&mut material);
@@ -282,16 +283,18 @@ async fn read_out(memory: &Memory, mut material: Material) -> Result<(Material, 
         .await
         .map_err(|_| MemoryError::Bug("reading a conversation panicked"))?;
     if let Plan::Remember(digest) = &mut plan {
-        if material.external_models {
-            read_by_model(memory, &material, digest).await?;
-        }
-        (digest.embedding, digest.turns) = turns::embed(memory, &material, &digest.summary.text).await?;
+        turns::embed_and_read(memory, &material, digest).await?;
     }
     Ok((material, plan))
 }
 
-/// Replaces what the rules read by what a model reads, or notes why not.
-async fn read_by_model(memory: &Memory, material: &Material, digest: &mut Digest) -> Result<(), MemoryError> {
+/// Replaces what the rules read by what a model reads before `until`, or notes why not.
+async fn read_by_model(
+    memory: &Memory,
+    material: &Material,
+    digest: &mut Digest,
+    until: Instant,
+) -> Result<(), MemoryError> {
     let conversation = reader::Conversation {
         gym: material.session.gym_id,
         session: &material.session.session_id,
@@ -300,7 +303,7 @@ async fn read_by_model(memory: &Memory, material: &Material, digest: &mut Digest
         day: material.session_date(),
         health: material.consents.allows(Purpose::HealthMemory),
     };
-    match reader::read(memory, &conversation).await? {
+    match reader::read(memory, &conversation, until).await? {
         Ok(reading) if quarantine::steers(&reading.summary.text) => {
             tracing::warn!("the summary of a model tried to steer: the rules read the conversation");
             digest.degraded = Some(reader::degraded::STEERS);
@@ -359,6 +362,8 @@ fn digest(material: &Material, judge: Option<&Judge>) -> Digest {
         read_by: None,
         degraded: None,
         turns: TurnVectors::new(),
+        lacks: Vec::new(),
+        incomplete: false,
     }
 }
 
@@ -387,10 +392,15 @@ async fn store(
     if stored.user_turns + stored.assistant_turns != material.stored_turns || consents != material.consents {
         return Err(MemoryError::Changed);
     }
+    // The gym switched to another model, or changed its mind about those of a provider.
+    if gym_row::embedding_model_for_share(&mut tx, gym).await? != material.model {
+        return Err(MemoryError::Changed);
+    }
     let mut notes: Vec<String> = material.notes.iter().map(|&n| n.to_owned()).collect();
     let mut facts = Facts::default();
     let mut extractor = extract::EXTRACTOR.to_owned();
     let mut degraded_reason = None;
+    let mut incomplete = false;
     let (state, reason, rejected) = match plan {
         Plan::Nothing(reason) => {
             jarvis_db::queries::summary::erase_ours(&mut tx, gym, id).await?;
@@ -403,6 +413,7 @@ async fn store(
                 extractor.clone_from(model);
             }
             degraded_reason = digest.degraded;
+            incomplete = digest.incomplete;
             (facts.read, facts.without_evidence) = (digest.drafts.len(), digest.rejected);
             let rejected = write_digest(&mut tx, material, *digest, &mut notes, now).await?;
             (SessionState::Processed, None, rejected)
@@ -421,6 +432,9 @@ async fn store(
         at: now,
     };
     session::finish(&mut tx, gym, id, &outcome).await?;
+    if incomplete {
+        reembed::enqueue_backfill(&mut tx, gym, now).await?;
+    }
     tx.commit().await?;
     facts.rejected = rejected;
     measure::quarantined(material.quarantined);
@@ -443,12 +457,10 @@ async fn write_digest(
         }
     }
     facts::retire_unsaid(tx, material, &digest.drafts).await?;
-    let model = digest
-        .embedding
-        .as_ref()
-        .map(|_| material.embedding_model.as_str());
-    if model.is_none() {
-        notes.push(note::EMBEDDING_UNAVAILABLE.to_owned());
+    let model = digest.embedding.as_ref().map(|_| material.model.name.as_str());
+    notes.extend(digest.lacks.iter().map(|&code| code.to_owned()));
+    if digest.incomplete {
+        notes.push(note::EMBEDDING_FOLLOWS.to_owned());
     }
     turns::write(tx, material, &digest.turns).await?;
     let summary = NewSummary {

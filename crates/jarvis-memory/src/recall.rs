@@ -1,9 +1,10 @@
 //! What a member said before, nearest to a question: words and meaning together, over turns and summaries.
 
 use crate::extract::mask_health;
+use crate::meaning::{self, Whose};
 use crate::quarantine::steers;
 use crate::sessions::KioskIdentity;
-use crate::{Memory, MemoryError, spending};
+use crate::{Memory, MemoryError};
 use chrono::{DateTime, Utc};
 use jarvis_core::{
     ConsentSet, ErrorCode, EventId, GymId, Language, MemberId, Purpose, Scope, SessionId, SessionState,
@@ -231,23 +232,25 @@ fn add(recalled: &mut Recalled, row: Near) {
     }
 }
 
-/// The vector of a question; none when there is no model for it or its provider fails, and recall is by words.
+/// The vector of a question; none when there is no model for it, the gym lets no provider read its words, or the provider
+/// fails: then recall is by words.
 pub(crate) async fn embedded(
     memory: &Memory,
     gym: GymId,
-    model: &str,
+    model: &gym::EmbeddingModel,
     text: &str,
 ) -> Result<Option<Vec<f32>>, MemoryError> {
-    let error = match memory.embedder.query(model, text).await {
-        Ok(None) => return Ok(None),
-        Ok(Some(embedded)) => {
-            if let Some(spent) = &embedded.spent
-                && let Err(error) = spending::record(memory, gym, None, spent, "embedding").await
-            {
-                // The answer is there: who asks shall not wait or fail for the bookkeeping.
-                tracing::error!(error = error.chain(), "what a question cost is not in the ledger");
-            }
-            return Ok(Some(embedded.vector));
+    let whose = Whose {
+        gym,
+        session: None,
+        model,
+    };
+    let (outcome, _) = meaning::of_questions(memory, whose, &[text.to_owned()]).await;
+    let error = match outcome {
+        Ok(made) => {
+            return Ok(made
+                .ok()
+                .and_then(|made| made.vectors.into_iter().next().flatten()));
         }
         Err(MemoryError::Embedding(error)) => error,
         Err(other) => return Err(other),

@@ -1,8 +1,10 @@
 //! Vectors for other programs, with the model that the gym's memory is compared with.
 
-use crate::{Memory, MemoryError, Spent, spending};
+use crate::meaning::{self, Whose};
+use crate::{Lack, Memory, MemoryError};
 use jarvis_core::{ErrorCode, GymId, Scope};
-use jarvis_db::queries::gym;
+use jarvis_db::queries::gym::{self, EmbeddingModel};
+use jarvis_embed::LocalModel;
 
 /// The most texts of one request: some three seconds of one core.
 pub const MOST_TEXTS: usize = 128;
@@ -30,54 +32,41 @@ impl std::fmt::Debug for Vectors {
     }
 }
 
-/// Embeds texts as questions to memory, with the model of the one gym in scope, or of all of them when it is one model.
+/// Embeds texts as questions to memory, with the model of the one gym in scope, or of all of them when it is one that this
+/// machine computes.
 ///
 /// # Errors
-/// `invalid_request` for too many, too long or empty texts and for gyms with several models; `provider_unavailable` when
-/// this process cannot compute the model.
+/// `invalid_request` for too many, too long or empty texts, and for several gyms whose models differ or are a provider's,
+/// whose price one gym must pay; `provider_unavailable` when this process cannot compute the model or may not ask for it.
 pub async fn embed(memory: &Memory, scope: &Scope, texts: &[String]) -> Result<Vectors, MemoryError> {
     check(texts)?;
     let (gym, model) = active_model(memory, scope).await?;
-    let mut made = Vectors {
-        model,
-        vectors: Vec::with_capacity(texts.len()),
-        tokens: 0,
+    let whose = Whose {
+        gym,
+        session: None,
+        model: &model,
     };
-    let mut spent: Option<Spent> = None;
-    let mut failed = None;
-    for text in texts {
-        match memory.embedder.query(&made.model, text).await {
-            Ok(Some(embedded)) => {
-                made.tokens += match &embedded.spent {
-                    Some(cost) => cost.usage.input_tokens,
-                    None => u64::try_from(text.chars().count().div_ceil(4)).unwrap_or(u64::MAX),
-                };
-                made.vectors.push(embedded.vector);
-                spent = sum(spent, embedded.spent);
-            }
-            Ok(None) => failed = Some(MemoryError::refused(ErrorCode::ProviderUnavailable)),
-            Err(error) => failed = Some(error),
-        }
-        if failed.is_some() {
-            break;
-        }
+    let unavailable = |why: &str| MemoryError::refused_because(ErrorCode::ProviderUnavailable, why);
+    let (outcome, counted) = meaning::of_questions(memory, whose, texts).await;
+    let made = outcome?.map_err(|lack| match lack {
+        Lack::Refused => unavailable("the gym lets no model of a provider read its words"),
+        Lack::NoModel => MemoryError::refused(ErrorCode::ProviderUnavailable),
+    })?;
+    if !made.in_time {
+        return Err(unavailable("the provider did not answer in time"));
     }
-    if let Some(spent) = &spent
-        && let Err(error) = spending::record(memory, gym, None, spent, "embedding").await
-    {
-        tracing::error!(error = error.chain(), "what vectors cost is not in the ledger");
-    }
-    failed.map_or(Ok(made), Err)
-}
-
-fn sum(so_far: Option<Spent>, more: Option<Spent>) -> Option<Spent> {
-    match (so_far, more) {
-        (Some(mut sum), Some(more)) => {
-            sum.usage += more.usage;
-            Some(sum)
-        }
-        (sum, more) => sum.or(more),
-    }
+    let vectors: Option<Vec<Vec<f32>>> = made.vectors.into_iter().collect();
+    let why = "input: a text has no words, or is not one that the model takes";
+    let vectors = vectors.ok_or_else(|| MemoryError::refused_because(ErrorCode::InvalidRequest, why))?;
+    let guessed = || {
+        let tokens = texts.iter().map(|text| text.chars().count().div_ceil(4));
+        u64::try_from(tokens.sum::<usize>()).unwrap_or(u64::MAX)
+    };
+    Ok(Vectors {
+        model: model.name,
+        vectors,
+        tokens: counted.unwrap_or_else(guessed),
+    })
 }
 
 fn check(texts: &[String]) -> Result<(), MemoryError> {
@@ -95,14 +84,14 @@ fn check(texts: &[String]) -> Result<(), MemoryError> {
     }
 }
 
-async fn active_model(memory: &Memory, scope: &Scope) -> Result<(GymId, String), MemoryError> {
+async fn active_model(memory: &Memory, scope: &Scope) -> Result<(GymId, EmbeddingModel), MemoryError> {
     let mut tx = memory.db.begin(scope).await?;
     let gyms = match scope {
         Scope::Gym { gym, .. } => vec![(*gym, gym::embedding_model(&mut tx, *gym).await?)],
         _ => gym::list(&mut tx)
             .await?
             .into_iter()
-            .map(|gym| (gym.id, gym.embedding_model))
+            .map(|gym| (gym.id, gym.model()))
             .collect(),
     };
     tx.commit().await?;
@@ -110,9 +99,13 @@ async fn active_model(memory: &Memory, scope: &Scope) -> Result<(GymId, String),
     let first = gyms
         .next()
         .ok_or_else(|| MemoryError::refused(ErrorCode::Forbidden))?;
-    if gyms.any(|(_, model)| model != first.1) {
-        let why = "the gyms have several models: use a token of one gym's kiosk";
-        return Err(MemoryError::refused_because(ErrorCode::InvalidRequest, why));
+    let others: Vec<EmbeddingModel> = gyms.map(|(_, model)| model).collect();
+    let refuse = |why: &str| Err(MemoryError::refused_because(ErrorCode::InvalidRequest, why));
+    if others.iter().any(|model| model.name != first.1.name) {
+        return refuse("the gyms have several models: use a token of one gym's kiosk");
+    }
+    if !others.is_empty() && LocalModel::named(&first.1.name).is_none() {
+        return refuse("the model costs, and there are several gyms to pay: use a token of one gym's kiosk");
     }
     Ok(first)
 }

@@ -25,6 +25,9 @@ pub struct Spoken<'a> {
     pub at: DateTime<Utc>,
 }
 
+/// Turns around one that change its direction.
+pub(crate) const REACH: (usize, usize) = (BEFORE, AFTER);
+
 /// The vectors of turns, in their order; none for those that have none.
 pub type TurnVectors = Vec<Option<Vec<f32>>>;
 
@@ -77,7 +80,7 @@ fn spelled(day: NaiveDate, language: Language) -> String {
 }
 
 /// What a turn is found by: its words without the masks in them.
-fn words_of(text: &str) -> String {
+pub(crate) fn words_of(text: &str) -> String {
     text.replace(extract::HEALTH_MASK, " ")
         .replace(FORGOTTEN_MASK, " ")
 }
@@ -95,12 +98,8 @@ pub fn build<'a>(
         if !own_words.chars().any(char::is_alphanumeric) {
             return None;
         }
-        let from = place.saturating_sub(BEFORE);
-        let to = (place + AFTER + 1).min(spoken.len());
-        let neighbours: Vec<usize> = (from..to).filter(|other| *other != place).collect();
-        let mut other_words: Vec<String> = neighbours
-            .iter()
-            .filter_map(|other| spoken.get(*other).map(|s| words_of(&s.turn.text)))
+        let mut other_words: Vec<String> = neighbours(place, spoken.len())
+            .filter_map(|other| spoken.get(other).map(|s| words_of(&s.turn.text)))
             .collect();
         other_words.push(day.clone());
         Some(NewWindow {
@@ -114,17 +113,22 @@ pub fn build<'a>(
             other_words: other_words.join("\n"),
             said_at: here.at,
             tells_health: mask_health(&here.turn.text, language).spans > 0,
-            embedding: direction(vectors, place, &neighbours),
+            embedding: direction(vectors, place),
         })
     };
     spoken.iter().enumerate().filter_map(window).collect()
 }
 
+/// The places of the turns that belong to a turn's window beside itself.
+fn neighbours(place: usize, turns: usize) -> impl Iterator<Item = usize> {
+    (place.saturating_sub(BEFORE)..(place + AFTER + 1).min(turns)).filter(move |other| *other != place)
+}
+
 /// The turn's vector and a part of its neighbours', unit length; none when it has none itself.
-fn direction(vectors: &[Option<Vec<f32>>], place: usize, neighbours: &[usize]) -> Option<Vec<f32>> {
+pub(crate) fn direction(vectors: &[Option<Vec<f32>>], place: usize) -> Option<Vec<f32>> {
     let of = |place: usize| vectors.get(place).and_then(Option::as_deref);
     let mut sum = of(place)?.to_vec();
-    for other in neighbours.iter().filter_map(|other| of(*other)) {
+    for other in neighbours(place, vectors.len()).filter_map(of) {
         for (x, y) in sum.iter_mut().zip(other) {
             *x += NEIGHBOURS * y;
         }

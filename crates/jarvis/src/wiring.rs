@@ -11,7 +11,7 @@ use jarvis_db::Db;
 use jarvis_db::embedded::cache_dir;
 use jarvis_embed::{LocalEmbedder, WeightPaths};
 use jarvis_jobs::{Connect, Job, JobError, Runner, Schedule};
-use jarvis_memory::jobs::{ProcessSession, Reembed, SweepOrphans, TendFacts};
+use jarvis_memory::jobs::{Backfill, ProcessSession, Reembed, SweepOrphans, TendFacts};
 use jarvis_memory::privacy::{ApplyRetention, WithdrawConsent};
 use jarvis_memory::{Embedder, Memory, facts, orphans, privacy, process, purging, reembed};
 use serde::{Deserialize, Serialize};
@@ -175,7 +175,7 @@ pub fn runner(memory: &Memory, readiness: &Readiness) -> anyhow::Result<Runner<Q
     };
     let (make, sweep, prune) = (memory.clone(), memory.clone(), memory.clone());
     let tend = memory.clone();
-    let again = memory.clone();
+    let (again, fill) = (memory.clone(), memory.clone());
     let (withdraw, expire) = (memory.clone(), memory.clone());
     let runner = Runner::builder(queue, Arc::new(move || clock.now()))
         .register(move |_, job: ProcessSession| {
@@ -185,6 +185,10 @@ pub fn runner(memory: &Memory, readiness: &Readiness) -> anyhow::Result<Runner<Q
         .register(move |_, job: Reembed| {
             let memory = again.clone();
             async move { reembed::run(&memory, job).await }
+        })
+        .register(move |_, job: Backfill| {
+            let memory = fill.clone();
+            async move { reembed::run_backfill(&memory, job).await }
         })
         .register(move |_, job: SweepOrphans| {
             let memory = sweep.clone();

@@ -170,6 +170,19 @@ async fn a_model_that_ends_is_told_and_a_gym_whose_model_is_not_set_here_is_note
         told.contains("2027-01-14") && told.contains("gpt-6-luna"),
         "{told}"
     );
+    program.unset("JARVIS_CHAT");
+    // Made for the provider's model, and refusing since.
+    program.set("JARVIS_EMBEDDINGS", "openai");
+    program.set("JARVIS_EMBEDDING_MODEL", "e5-use-multilingual");
+    let refuse = ["gym", "external-models", "refuse", "--gym", "lyon"];
+    program.json(&refuse).await;
+    let report = found(&program, &[]).await;
+    assert!(
+        codes(&report, "findings").contains(&"embedding_refused".to_owned()),
+        "{report}"
+    );
+    program.unset("JARVIS_EMBEDDINGS");
+    program.set("JARVIS_CHAT", "openai");
     program.set("JARVIS_MODELS_EU_ONLY", "true");
     program.set("JARVIS_OPENAI_BASE_URL", "https://api.openai.com/v1");
     let refused = program.run(&["serve", "--listen", "127.0.0.1:0"]).await;
@@ -313,6 +326,7 @@ async fn every_finding_is_explained_and_planted_in_a_test() {
         "model_missing",
         "model_ending",
         "models_unused",
+        "embedding_refused",
         "database_unchecked",
         "clock_skew",
     ];

@@ -46,7 +46,8 @@ impl Stage {
         // A machine that asks a provider needs no weights.
         program.set("JARVIS_E5_WEIGHTS", "/nowhere");
         let server = Server::serve(&program).await;
-        let gym = program.json(&["gym", "add", "Salle", "--slug", "lyon"]).await;
+        let add = ["gym", "add", "Salle", "--slug", "lyon", "--external-models"];
+        let gym = program.json(&add).await;
         assert_eq!(text(&gym, "/embedding_model"), MODEL);
         gyms::member(&program, "lyon", "BADGE_001", "Sophie", EVERYTHING).await;
         let kiosk = gyms::kiosk(&program, &server, "lyon", "entree").await.caller;

@@ -21,7 +21,7 @@ impl Embed for Lengths {
             vectors: vectors.collect(),
             model: "text-embedding-3-small".to_owned(),
             usage: Usage {
-                input_tokens: 7,
+                input_tokens: 7 * u64::try_from(inputs.len()).unwrap(),
                 ..Usage::default()
             },
         };
@@ -38,7 +38,7 @@ async fn world(model: &str) -> World {
         local: None,
     }));
     let world = World::with(embedder).await;
-    sqlx::query("update public.gyms set embedding_model = $1 where id = $2")
+    sqlx::query("update public.gyms set embedding_model = $1, external_models = true where id = $2")
         .bind(model.to_owned())
         .bind(world.gym_a.as_uuid())
         .execute(world.db.admin_pool())
@@ -112,6 +112,12 @@ async fn texts_become_vectors_of_the_gyms_model_as_floats_and_as_base64() {
         .await
         .unwrap();
     assert_eq!(paid, 28);
+    let requests: i64 =
+        sqlx::query_scalar("select count(*) from jarvis.usage_ledger where input_tokens = 14")
+            .fetch_one(world.db.admin_pool())
+            .await
+            .unwrap();
+    assert_eq!(requests, 1, "texts of one request are asked for together");
 }
 
 #[tokio::test]
@@ -179,10 +185,31 @@ async fn a_person_embeds_as_their_gyms_do_when_they_have_one_model() {
         .await;
     let told = ask_as(world.token_of(both)).await;
     assert_eq!(told.status, StatusCode::BAD_REQUEST);
-    assert!(
-        told.body["error"]["message"]
-            .as_str()
-            .unwrap()
-            .contains("several models")
-    );
+    let message = |told: &Answer| told.body["error"]["message"].as_str().unwrap().to_owned();
+    assert!(message(&told).contains("several models"));
+    sqlx::query("update public.gyms set embedding_model = 'text-embedding-3-small', external_models = true")
+        .execute(world.db.admin_pool())
+        .await
+        .unwrap();
+    let told = ask_as(world.token_of(both)).await;
+    assert_eq!(told.status, StatusCode::BAD_REQUEST);
+    assert!(message(&told).contains("several gyms to pay"), "{}", told.body);
+}
+
+#[tokio::test]
+async fn a_gym_that_refuses_models_of_a_provider_is_told_so_and_nothing_is_sent() {
+    let world = world("text-embedding-3-small").await;
+    sqlx::query("update public.gyms set external_models = false")
+        .execute(world.db.admin_pool())
+        .await
+        .unwrap();
+    let told = ask(&world, &json!({ "model": "m", "input": "genou" })).await;
+    assert_eq!(told.status, StatusCode::SERVICE_UNAVAILABLE, "{}", told.body);
+    let message = told.body["error"]["message"].as_str().unwrap();
+    assert!(message.contains("lets no model of a provider"), "{message}");
+    let paid: i64 = sqlx::query_scalar("select count(*) from jarvis.usage_ledger")
+        .fetch_one(world.db.admin_pool())
+        .await
+        .unwrap();
+    assert_eq!(paid, 0);
 }

@@ -22,13 +22,33 @@ pub struct Gym {
     pub external_models: bool,
 }
 
+/// The model whose vectors a gym compares, and whether a provider may compute them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EmbeddingModel {
+    /// Its name, as it stands beside the vectors.
+    pub name: String,
+    /// Whether models of a provider may read the gym's conversations; without it no word of them leaves for a vector.
+    pub external: bool,
+}
+
+impl Gym {
+    /// The model whose vectors it compares.
+    pub fn model(&self) -> EmbeddingModel {
+        EmbeddingModel {
+            name: self.embedding_model.clone(),
+            external: self.external_models,
+        }
+    }
+}
+
 /// The model whose vectors the gym compares.
 ///
 /// # Errors
 /// [`DbError::NotFound`] when the gym is not in scope.
-pub async fn embedding_model(tx: &mut ScopedTx, gym: GymId) -> Result<String, DbError> {
-    let model = sqlx::query_scalar!(
-        "select embedding_model from public.gyms where id = $1",
+pub async fn embedding_model(tx: &mut ScopedTx, gym: GymId) -> Result<EmbeddingModel, DbError> {
+    let model = sqlx::query_as!(
+        EmbeddingModel,
+        "select embedding_model as name, external_models as external from public.gyms where id = $1",
         gym.as_uuid()
     )
     .fetch_optional(&mut **tx)
@@ -36,18 +56,19 @@ pub async fn embedding_model(tx: &mut ScopedTx, gym: GymId) -> Result<String, Db
     model.ok_or(DbError::NotFound)
 }
 
-/// Whether the gym lets models of a provider read its conversations.
+/// As [`embedding_model`]; the gym neither changes its model nor its mind before the end of the transaction.
 ///
 /// # Errors
 /// [`DbError::NotFound`] when the gym is not in scope.
-pub async fn allows_external_models(tx: &mut ScopedTx, gym: GymId) -> Result<bool, DbError> {
-    let allows = sqlx::query_scalar!(
-        "select external_models from public.gyms where id = $1",
+pub async fn embedding_model_for_share(tx: &mut ScopedTx, gym: GymId) -> Result<EmbeddingModel, DbError> {
+    let model = sqlx::query_as!(
+        EmbeddingModel,
+        "select embedding_model as name, external_models as external from public.gyms where id = $1 for share",
         gym.as_uuid()
     )
     .fetch_optional(&mut **tx)
     .await?;
-    allows.ok_or(DbError::NotFound)
+    model.ok_or(DbError::NotFound)
 }
 
 /// The gyms in scope, by name.

@@ -53,6 +53,17 @@ pub async fn gyms_with_external_models(conn: &mut PgConnection) -> Result<Vec<St
     .await?)
 }
 
+/// The gyms that compare the vectors of a provider's `model` and let none read their conversations, by slug or id.
+pub async fn gyms_refusing(conn: &mut PgConnection, model: &str) -> Result<Vec<String>, DbError> {
+    Ok(sqlx::query_scalar!(
+        r#"select coalesce(slug, id::text) as "gym!" from public.gyms
+            where not external_models and embedding_model = $1 order by 1"#,
+        model,
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
 /// Sessions that ended `empty` although a user turn with text is stored and `memory` is agreed to.
 pub async fn empty_with_user_turns(conn: &mut PgConnection) -> Result<Vec<BrokenSession>, DbError> {
     Ok(sqlx::query_as!(

@@ -154,7 +154,7 @@ where
     }
 }
 
-fn session_id(id: String) -> Result<SessionId, DbError> {
+pub(super) fn session_id(id: String) -> Result<SessionId, DbError> {
     SessionId::try_from(id).map_err(|_| DbError::unknown_word("session_id"))
 }
 

@@ -98,7 +98,7 @@ async fn before_the_first_word(
     words.push(&last.summary_text);
     let words = words.join(" ");
     let model = gym::embedding_model(tx, member.gym_id).await?;
-    let vector = window::last_direction(tx, member.gym_id, member.id, &model).await?;
+    let vector = window::last_direction(tx, member.gym_id, member.id, &model.name).await?;
     let question = Question {
         text: first_chars(&words, MAX_QUERY_CHARS),
         vector: vector.as_deref(),
@@ -333,7 +333,7 @@ async fn list_alerts(
 async fn embedded_in_time(
     memory: &Memory,
     member: &Member,
-    model: String,
+    model: gym::EmbeddingModel,
     words: &str,
 ) -> Result<Option<Vec<f32>>, MemoryError> {
     let (owned, gym, words) = (memory.clone(), member.gym_id, words.to_owned());

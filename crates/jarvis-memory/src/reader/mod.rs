@@ -13,6 +13,7 @@ use jarvis_llm::{Breaker, Chat, LlmError, LlmErrorKind, StructuredReply};
 use jarvis_observe::cost::ModelUse;
 use jarvis_observe::provider::note_call;
 use std::fmt;
+use tokio::time::{Instant, timeout_at};
 
 /// What of a conversation is shown to a model at most, in characters: some three hours of talk. A longer one is read by
 /// the rules.
@@ -62,13 +63,14 @@ pub(crate) struct Conversation<'a> {
     pub(crate) health: bool,
 }
 
-/// What the model reads in a conversation, or the stable code of why the rules must.
+/// What the model reads in a conversation before `until`, or the stable code of why the rules must.
 ///
 /// # Errors
 /// Only when what it cost cannot be written down: the next try asks again.
 pub(crate) async fn read(
     memory: &Memory,
     talk: &Conversation<'_>,
+    until: Instant,
 ) -> Result<Result<Reading, &'static str>, MemoryError> {
     let Some(reader) = &memory.reader else {
         return Ok(Err(degraded::NO_MODEL));
@@ -76,7 +78,8 @@ pub(crate) async fn read(
     let Some(question) = question::question(talk.turns, talk.language, talk.day) else {
         return Ok(Err(degraded::TOO_LONG));
     };
-    let reply = reader.client.structured(&question).await;
+    let reply = timeout_at(until, reader.client.structured(&question)).await;
+    let reply = reply.unwrap_or_else(|_| Err(LlmError::too_late()));
     count(&reply);
     let usage = match &reply {
         Ok(reply) => Some(reply.usage),

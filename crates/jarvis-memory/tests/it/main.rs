@@ -6,6 +6,7 @@ mod facts;
 mod injection;
 mod late_and_lost;
 mod privacy;
+mod providing;
 mod reading;
 mod recalling;
 mod reembedding;

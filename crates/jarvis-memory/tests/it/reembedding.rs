@@ -64,6 +64,7 @@ async fn summaries_are_embedded_again_where_it_stood_and_then_the_gym_compares_t
         breaker: Breaker::new(BreakerSettings::default()),
         local: None,
     }));
+    stage.allow_external_models(&gym, true).await;
     let job = || Reembed {
         gym: gym.id,
         model: NEW.to_owned(),
@@ -100,8 +101,8 @@ async fn summaries_are_embedded_again_where_it_stood_and_then_the_gym_compares_t
     reembed::run(&stage.memory, job()).await.unwrap();
     assert_eq!(
         left.load(Ordering::SeqCst),
-        97,
-        "those that were done are not done again"
+        92,
+        "two summaries were done and are not done again; three are left, and the turns of five conversations"
     );
     let done = reembed::progress(&stage.memory, gym.id).await.unwrap();
     assert_eq!(done.model, NEW);
@@ -124,6 +125,7 @@ async fn a_model_that_nobody_calibrated_is_refused_and_one_that_is_missing_is_wa
         .await
         .unwrap_err();
     assert_eq!(refused.code(), ErrorCode::InvalidRequest);
+    stage.allow_external_models(&gym, true).await;
     let job = Reembed {
         gym: gym.id,
         model: NEW.to_owned(),

@@ -37,10 +37,13 @@ async fn stage() -> Stage {
         local: None,
     })))
     .await;
-    sqlx::query("alter table public.gyms alter column embedding_model set default 'text-embedding-3-small'")
-        .execute(stage.test.admin_pool())
-        .await
-        .unwrap();
+    sqlx::query(
+        "alter table public.gyms alter column embedding_model set default 'text-embedding-3-small',
+           alter column external_models set default true",
+    )
+    .execute(stage.test.admin_pool())
+    .await
+    .unwrap();
     stage
 }
 

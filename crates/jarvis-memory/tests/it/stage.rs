@@ -150,6 +150,16 @@ impl Stage {
         tx.commit().await.unwrap();
     }
 
+    /// Lets models of a provider read a gym's conversations, or not.
+    pub async fn allow_external_models(&self, gym: &Gym, may: bool) {
+        sqlx::query("update public.gyms set external_models = $2 where id = $1")
+            .bind(gym.id.as_uuid())
+            .bind(may)
+            .execute(self.test.admin_pool())
+            .await
+            .unwrap();
+    }
+
     pub async fn count(&self, sql: &'static str) -> i64 {
         sqlx::query_scalar(sql)
             .fetch_one(self.test.admin_pool())

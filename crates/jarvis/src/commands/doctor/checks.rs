@@ -3,7 +3,7 @@
 use super::Finding;
 use crate::commands::db::serving_login;
 use crate::connection::Urls;
-use crate::embeddings;
+use crate::embeddings::{self, ProviderSettings};
 use crate::wiring;
 use chrono::{DateTime, TimeDelta, Utc};
 use jarvis_core::{Clock as _, SystemClock};
@@ -94,6 +94,10 @@ pub async fn models(conn: &mut PgConnection) -> anyhow::Result<Vec<Finding>> {
     } else {
         allowing
     };
+    let refusing = match ProviderSettings::from_environment()? {
+        Some(provider) => invariant::gyms_refusing(conn, &provider.model).await?,
+        None => Vec::new(),
+    };
     let in_words = degraded
         .into_iter()
         .map(|(reason, count)| format!("{reason}: {count}"));
@@ -107,6 +111,7 @@ pub async fn models(conn: &mut PgConnection) -> anyhow::Result<Vec<Finding>> {
     Ok(vec![
         Finding::about("models_degraded", in_words.collect()),
         Finding::about("model_ending", last_days.collect()),
+        Finding::about("embedding_refused", refusing),
         Finding::about("models_unused", unused),
     ])
 }

@@ -229,6 +229,14 @@ pub static KINDS: [Kind; 26] = [
               "le fournisseur a annoncé ce jour ; l'avertissement commence 90 jours avant"
         mend "set the successor that is named in JARVIS_CHAT_MODEL or JARVIS_EMBEDDING_MODEL, and restart"
              "mettez le successeur indiqué dans JARVIS_CHAT_MODEL ou JARVIS_EMBEDDING_MODEL, puis redémarrez"),
+    kind!(Warning "embedding_refused"
+        what "gyms compare vectors of a provider and let none read their conversations" "des salles comparent les vecteurs d'un fournisseur et n'en laissent aucun lire leurs conversations"
+        meaning "No word of theirs leaves this machine, so nothing new is embedded: they recall by words."
+                "Aucun de leurs mots ne quitte cette machine, donc rien de nouveau n'est vectorisé : elles retrouvent par les mots."
+        cause "the gym was made for the provider's model before its answer was asked, or refused since"
+              "la salle a été créée pour le modèle du fournisseur avant qu'on lui demande son accord, ou a refusé depuis"
+        mend "`jarvis gym external-models allow --gym GYM`, or `jarvis gym reembed --gym GYM` for the model of this machine"
+             "`jarvis gym external-models allow --gym SALLE`, ou `jarvis gym reembed --gym SALLE` pour le modèle de cette machine"),
     kind!(Unknown "models_unused"
         what "gyms let a model read their conversations, and none is set here" "des salles laissent un modèle lire leurs conversations, et aucun n'est réglé ici"
         meaning "The rules read them. If the worker runs elsewhere with its own settings, this machine cannot know."

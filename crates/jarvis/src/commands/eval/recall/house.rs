@@ -11,11 +11,12 @@ use jarvis_core::{
     SessionId, SessionState, SummaryId, SystemClock,
 };
 use jarvis_db::provision;
-use jarvis_db::queries::gym::Gym;
+use jarvis_db::queries::gym::{EmbeddingModel, Gym};
 use jarvis_db::queries::member::{self, NewMember};
 use jarvis_db::queries::session::{self, NewSession, Outcome};
 use jarvis_db::queries::summary::{self, NewSummary};
 use jarvis_db::queries::{kiosk, window};
+use jarvis_embed::Kind;
 use jarvis_memory::Memory;
 use jarvis_memory::eval::recall::{Answer, Asked, Corpus, DEPTH, Unit};
 use jarvis_memory::extract::{Speaker, Turn};
@@ -61,7 +62,8 @@ impl ThrowAway {
             timezone: "UTC".to_owned(),
             locale: "fr".to_owned(),
             embedding_model: model.clone(),
-            external_models: false,
+            // Whoever measures chose the provider for these texts.
+            external_models: true,
         };
         let mut admin = connection::admin(&house.urls).await?;
         provision::insert_gym(&mut admin, &row).await?;
@@ -106,14 +108,25 @@ impl ThrowAway {
         }
         for (place, unit) in corpus.units.iter().enumerate() {
             told(format!("summary {} of {}", place + 1, corpus.units.len()));
-            let embedded = self.memory.embedder.passage(&self.model, &unit.text).await?;
+            let embedded = self.vectors(std::slice::from_ref(&unit.text)).await?;
+            let vector = embedded.into_iter().next().flatten();
             for owner in [EVERYBODY, unit.owner.as_str()] {
-                let vector = embedded.as_ref().map(|e| e.vector.clone());
-                self.remember_summary(corpus.language, owner, place, unit, vector)
+                self.remember_summary(corpus.language, owner, place, unit, vector.clone())
                     .await?;
             }
         }
         Ok(())
+    }
+
+    /// The vectors of texts; without a model there are none.
+    async fn vectors(&self, texts: &[String]) -> anyhow::Result<Vec<Option<Vec<f32>>>> {
+        let model = EmbeddingModel {
+            name: self.model.clone(),
+            external: true,
+        };
+        let embedder = &self.memory.embedder;
+        let asked = embedder.embed(&model, Kind::Passage, texts, None).await;
+        Ok(asked.outcome?.map(|made| made.vectors).unwrap_or_default())
     }
 
     async fn member(&mut self, name: &str, language: Language) -> anyhow::Result<MemberId> {
@@ -200,8 +213,7 @@ impl ThrowAway {
         let at = units().find_map(|unit| unit.at).unwrap_or(now);
         let turns: Vec<Turn> = units().map(turn).collect();
         let texts = windows::texts(&turns);
-        let many = self.memory.embedder.passages(&self.model, texts).await?;
-        let vectors = many.map(|many| many.vectors).unwrap_or_default();
+        let vectors = self.vectors(&texts).await?;
         let spoken: Vec<Spoken<'_>> = turns
             .iter()
             .zip(0..)
