@@ -341,7 +341,7 @@ impl<'a> Work<'a> {
 
     /// One whose words changed meanwhile has its turn in the next pass.
     async fn summary(&self, pending: &Pending) -> Result<Batch, MemoryError> {
-        let vectors = match self.embed(None, &[pending.text.clone()]).await? {
+        let vectors = match self.embed(None, std::slice::from_ref(&pending.text)).await? {
             Ok(vectors) => vectors,
             Err(lack) => return Ok(Batch::Lack(lack)),
         };

@@ -191,15 +191,10 @@ async fn again(
     let desk = connection::desk(global, gym).await?;
     let memory = wiring::memory_without_model(desk.db.clone());
     if !status {
-        let model = match model {
-            Some(model) => model,
-            None => {
-                let mut tx = desk.db.begin(&Scope::gym(desk.gym, Actor::Operator)).await?;
-                let external = gym::embedding_model(&mut tx, desk.gym).await?.external;
-                tx.commit().await?;
-                model_of_choice(external)?
-            }
-        };
+        let mut tx = desk.db.begin(&Scope::gym(desk.gym, Actor::Operator)).await?;
+        let external = gym::embedding_model(&mut tx, desk.gym).await?.external;
+        tx.commit().await?;
+        let model = model.map_or_else(|| model_of_choice(external), Ok)?;
         reembed::ask(&memory, desk.gym, &model).await?;
         talk("asked for; the worker does it, and --status tells how far it is");
     }

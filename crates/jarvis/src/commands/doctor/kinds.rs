@@ -36,7 +36,7 @@ macro_rules! kind {
 
 /// Every kind, in the order in which a report shows them.
 #[rustfmt::skip]
-pub static KINDS: [Kind; 26] = [
+pub static KINDS: [Kind; 27] = [
     kind!(Error "migrations_pending"
         what "migrations are not applied yet" "des migrations ne sont pas encore appliquées"
         meaning "The program and the database do not fit: a server refuses to start. Nothing else is checked before they are."
