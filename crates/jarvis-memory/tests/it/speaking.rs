@@ -214,10 +214,13 @@ async fn a_provider_that_is_slow_is_not_waited_for_and_is_paid_all_the_same() {
         local: None,
     })))
     .await;
-    sqlx::query("alter table public.gyms alter column embedding_model set default 'text-embedding-3-small'")
-        .execute(stage.test.admin_pool())
-        .await
-        .unwrap();
+    sqlx::query(
+        "alter table public.gyms alter column embedding_model set default 'text-embedding-3-small',
+           alter column external_models set default true",
+    )
+    .execute(stage.test.admin_pool())
+    .await
+    .unwrap();
     let (gym, _) = lyon(&stage, EVERYTHING).await;
     past(&stage, &gym).await;
     let session = stage.open(&gym, "BADGE_001").await.session_id;

@@ -15,7 +15,9 @@ use jarvis_db::bench::ground::Place;
 use jarvis_db::bench::synthetic::{Chance, Gym};
 use jarvis_db::bench::visits::{self, FACTS, Size};
 use jarvis_db::bench::{Times, settings_of};
-use jarvis_embed::LocalModel;
+use jarvis_db::queries::gym::EmbeddingModel;
+use jarvis_embed::{Kind, LocalModel};
+use jarvis_memory::Embedder;
 use jarvis_memory::recall::{self, RecallQuery};
 use jarvis_memory::sessions::{self, KioskIdentity, OpenSession};
 use jarvis_observe::cost::Bill;
@@ -146,12 +148,7 @@ async fn measure(house: &House<'_>, a: &Arguments, tell: &dyn Fn(String)) -> any
         anyhow::Ok((seen, open, ask))
     }
     .await;
-    let with_model = serving
-        .memory
-        .embedder
-        .query(LocalModel::DEFAULT.name(), "genou")
-        .await?
-        .is_some();
+    let with_model = embedded(&serving.memory.embedder, "genou").await?;
     serving.stop().await?;
     let (seen, open, ask) = worked?;
     Ok(Report {
@@ -275,13 +272,22 @@ async fn look_inside(serving: &Serving, place: &Place, visits: &[Visit]) -> anyh
         let asked = recall::recall_in_session(memory, &identity, &opened.session_id, &query);
         ask.inside(Box::pin(asked)).await?;
         let started = Instant::now();
-        memory
-            .embedder
-            .query(LocalModel::DEFAULT.name(), &one.question)
-            .await?;
+        embedded(&memory.embedder, &one.question).await?;
         ask.model.push(started.elapsed());
     }
     Ok((open.share(), ask.share()))
+}
+
+/// Embeds a question with the model of this machine; false when that is not here.
+async fn embedded(embedder: &Embedder, question: &str) -> anyhow::Result<bool> {
+    let model = EmbeddingModel {
+        name: LocalModel::DEFAULT.name().to_owned(),
+        external: false,
+    };
+    let asked = embedder
+        .embed(&model, Kind::Query, &[question.to_owned()], None)
+        .await;
+    Ok(asked.outcome?.is_ok())
 }
 
 /// Visits that are looked into.
