@@ -24,6 +24,7 @@ comment on function jarvis.is_child(uuid, uuid, timestamptz) is 'Vrai si le memb
 
 -- Every table that names a member, by a column member_id or by a foreign key, and what the data map says of it. Erasure
 -- has a query of its own, for it also works on schemas of the past.
+-- squawk-ignore ban-drop-function
 drop function jarvis.member_tables();
 create function jarvis.member_tables()
   returns table (tbl regclass, schema_name text, table_name text, of_member text, mapped boolean, unmapped text,

@@ -280,7 +280,7 @@ const PURPOSES: [&str; 5] = [
 ];
 
 /// What a database of before holds: a child's own yes.
-async fn childs_own_yes(tx: &mut PgConnection, purpose: &str, asked: &str) {
+async fn own_yes_of_a_child(tx: &mut PgConnection, purpose: &str, asked: &str) {
     run(
         tx,
         &format!(
@@ -294,7 +294,7 @@ async fn childs_own_yes(tx: &mut PgConnection, purpose: &str, asked: &str) {
 }
 
 #[tokio::test]
-async fn a_childs_own_yes_takes_nothing_from_what_the_guardian_allowed() {
+async fn an_own_yes_of_a_child_takes_nothing_from_what_the_guardian_allowed() {
     let world = World::new().await;
     let mut tx = world.admin().await;
     run(
@@ -305,7 +305,7 @@ async fn a_childs_own_yes_takes_nothing_from_what_the_guardian_allowed() {
     .await;
     for purpose in PURPOSES {
         answer(&mut tx, purpose, true, true).await;
-        childs_own_yes(&mut tx, purpose, "clock_timestamp()").await;
+        own_yes_of_a_child(&mut tx, purpose, "clock_timestamp()").await;
         let has = format!("select jarvis.has_consent({{A}}, {{a9}}, '{purpose}')");
         assert!(one::<bool>(&mut tx, &has).await, "{purpose}");
         // Of a guardian who says it again, nobody withdraws anything either.
@@ -332,7 +332,7 @@ async fn what_a_child_agreed_to_does_not_bind_them_on_their_birthday() {
              set local session_replication_role = origin",
         )
         .await;
-        childs_own_yes(&mut tx, purpose, "now() - interval '2 years'").await;
+        own_yes_of_a_child(&mut tx, purpose, "now() - interval '2 years'").await;
         let has = format!("select jarvis.has_consent({{A}}, {{a9}}, '{purpose}')");
         assert!(!one::<bool>(&mut tx, &has).await, "{purpose}");
         answer(&mut tx, purpose, true, false).await;

@@ -326,7 +326,7 @@ async fn of_a_restricted_member_a_withdrawal_of_health_masks_and_no_more() {
 }
 
 #[tokio::test]
-async fn of_a_restricted_member_a_forgotten_fact_leaves_the_rest_of_anothers_summary() {
+async fn of_a_restricted_member_a_forgotten_fact_leaves_the_rest_of_a_summary_of_others() {
     let stage = Stage::new().await;
     let gym = stage.gym("lyon").await;
     let member = stage.member(&gym, "BADGE_001", EVERYTHING).await;
