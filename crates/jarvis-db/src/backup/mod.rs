@@ -18,6 +18,7 @@ mod restore;
 mod roles;
 mod scratch;
 mod sealed;
+mod since;
 mod tools;
 
 pub use answers::Answers;
