@@ -117,6 +117,9 @@ impl Recalled {
     /// not be heard.
     pub(crate) fn told(mut self, with_health: bool, language: Language) -> Self {
         self.memories.retain(|m| !steers(&m.summary_text));
+        for remembered in &mut self.memories {
+            remembered.key_topics.retain(|topic| !steers(topic));
+        }
         self.turns.retain(|turn| !steers(&turn.said));
         if !with_health {
             for remembered in &mut self.memories {

@@ -53,6 +53,26 @@ const NOT: &[&str] = &[
     "wasn", "without", "sans", "haven", "hasn", "aren", "point", "non",
 ];
 
+/// A "que" after one of these begins a clause and compares nothing.
+const NO_COMPARISON: &[&str] = &[
+    "depuis",
+    "maintenant",
+    "parce",
+    "alors",
+    "des",
+    "pour",
+    "pendant",
+    "tandis",
+    "vu",
+    "ainsi",
+    "crois",
+    "pense",
+    "dirais",
+    "sais",
+    "est",
+    "ce",
+];
+
 /// Nobody says so many words in one clause; a longer run is cut, so that no text takes long to read.
 const LONGEST_CLAUSE: usize = 60;
 /// Who is meant is looked for so many words back.
@@ -268,7 +288,7 @@ impl<'a> Reading<'a> {
             || window
                 .clone()
                 .any(|i| self.word(i) == "longer" && self.word(i.wrapping_sub(1)) == "no");
-        if ended || window.clone().any(|i| self.is_no_longer(i)) {
+        if ended || window.clone().any(|i| self.is_no_longer(i, clause.tokens.end)) {
             return Negation::NoLonger;
         }
         let denied = window
@@ -283,8 +303,9 @@ impl<'a> Reading<'a> {
     }
 
     /// "ne … plus mal", "plus aucune douleur", "j'ai plus mal au dos"; not "plus mal qu'avant".
-    fn is_no_longer(&self, index: usize) -> bool {
-        if self.word(index) != "plus" || matches!(self.word(index + 2), "que" | "qu") {
+    fn is_no_longer(&self, index: usize, end: usize) -> bool {
+        let compared = matches!(self.word(index + 2), "que" | "qu") || self.compares(index, end);
+        if self.word(index) != "plus" || compared {
             return false;
         }
         let denied = (index.saturating_sub(4)..index).any(|i| matches!(self.word(i), "n" | "ne"));
@@ -293,6 +314,22 @@ impl<'a> Reading<'a> {
                 self.word(index + 1),
                 "mal" | "enceinte" | "aucune" | "aucun" | "jamais" | "douleur" | "douleurs" | "de" | "d"
             )
+    }
+
+    /// "plus mal … que la semaine dernière", "hurts more … than before": more than something else. A "ne" before "plus"
+    /// ends instead, and "depuis que", "je crois que" compare nothing.
+    pub fn compares(&self, index: usize, end: usize) -> bool {
+        let before = |i: usize| self.word(i.wrapping_sub(1));
+        match self.word(index) {
+            "plus" => {
+                let denied = (index.saturating_sub(4)..index).any(|i| matches!(self.word(i), "n" | "ne"));
+                let than =
+                    |i: usize| matches!(self.word(i), "que" | "qu") && !NO_COMPARISON.contains(&before(i));
+                !denied && (index + 1..end).any(than)
+            }
+            "more" | "worse" => before(index) != "no" && (index + 1..end).any(|i| self.word(i) == "than"),
+            _ => false,
+        }
     }
 
     /// "can't", "won't": the apostrophe made two words of it.

@@ -26,6 +26,9 @@ pub(super) fn recoveries(scene: &Scene<'_, '_>, index: usize, found: &mut Vec<Fo
         if !told || (scene.reading.negation(&hit, clause) == Negation::Not) {
             continue;
         }
+        if rule.get("still") == Some("0") && goes_on(scene, index, &hit) {
+            continue;
+        }
         let place = Place::of(scene, &hit, clause);
         let told = found.len();
         push_recovery(
@@ -42,6 +45,34 @@ pub(super) fn recoveries(scene: &Scene<'_, '_>, index: usize, found: &mut Vec<Fo
         return true;
     }
     false
+}
+
+/// Words that tell a trouble: "mal au dos comme avant" is the trouble of before, "le dos comme avant" its end.
+const TROUBLE: &[&str] = &[
+    "mal", "douleur", "bloqu", "coinc", "gonfl", "raid", "souffr", "lance", "gene", "tire", "hurt", "pain",
+    "sore", "stiff", "swollen", "aching",
+];
+
+/// "Plus mal qu'avant", "bloqué comme avant": the trouble is compared with what it was, and not over.
+fn goes_on(scene: &Scene<'_, '_>, index: usize, hit: &Match) -> bool {
+    let reading = scene.reading;
+    let clause = &reading.clauses[index];
+    if clause
+        .tokens
+        .clone()
+        .any(|i| reading.compares(i, clause.tokens.end))
+    {
+        return true;
+    }
+    let as_before =
+        |i: usize| reading.word(i) == "comme" && matches!(reading.word(i + 1), "avant" | "before");
+    let Some(at) = hit.tokens.clone().find(|i| as_before(*i)) else {
+        return false;
+    };
+    let denied = (clause.tokens.start..at).any(|i| matches!(reading.word(i), "ne" | "n"));
+    let troubled =
+        (clause.tokens.start..at).any(|i| TROUBLE.iter().any(|stem| reading.word(i).starts_with(stem)));
+    troubled && !denied
 }
 
 /// "La douleur est partie", of which one nobody knows: progress that ends nothing.

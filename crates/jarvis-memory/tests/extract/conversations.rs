@@ -282,3 +282,41 @@ fn a_draft_without_evidence_is_refused() {
         assert!(!passes_evidence_gate(&draft, &turns), "{draft:?}");
     }
 }
+
+#[test]
+fn what_hurts_more_or_as_before_is_not_over() {
+    for text in [
+        "Mon genou me fait plus mal qu'avant",
+        "Ça me fait plus mal au genou qu'hier",
+        "J'ai plus mal au genou droit que la semaine dernière",
+        "j'ai plus de douleurs au dos qu'avant",
+        "Ma tendinite me gêne plus que d'habitude",
+        "J'ai mal au dos comme avant",
+        "mon dos est bloqué comme avant Noël",
+        "Je ne sens plus rien dans le pied droit depuis hier",
+        "je peux plus rien faire au niveau du dos",
+        "My knee hurts more than before",
+        "My back is worse than last week",
+        "I can't feel my foot anymore",
+    ] {
+        let found = facts(&said(&[text]));
+        println!("{text}: {found:?}");
+        assert!(found.iter().all(|fact| fact.still_true), "{text}: {found:?}");
+        let recovered = |fact: &FactDraft| fact.fact_value["value"] == "recovered";
+        assert!(!found.iter().any(recovered), "{text}: {found:?}");
+    }
+}
+
+#[test]
+fn what_is_over_still_ends() {
+    for text in [
+        "Je n'ai plus mal au genou depuis que je fais du vélo",
+        "j'ai plus mal au dos depuis que je dors bien",
+        "Mon genou ne me fait plus mal",
+        "J'ai plus rien au genou",
+        "Mon dos est comme avant",
+    ] {
+        let found = facts(&said(&[text]));
+        assert!(found.iter().any(|fact| !fact.still_true), "{text}: {found:?}");
+    }
+}

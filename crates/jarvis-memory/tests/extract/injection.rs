@@ -52,6 +52,15 @@ fn attacks_are_recognised_and_harmless_lines_pass() {
 }
 
 #[test]
+fn what_a_member_says_about_their_safety_is_never_taken_for_an_order() {
+    let corpus = corpus();
+    let from = corpus.harmless.iter().position(|line| line.id == "h77").unwrap();
+    for line in &corpus.harmless[from..] {
+        assert!(!steers(&line.text), "{}: {}", line.id, line.text);
+    }
+}
+
+#[test]
 fn a_models_answer_that_steers_does_not_pass_the_gate() {
     let turns = said(&["J'aime le rock, surtout le soir."]);
     for line in corpus().attacks.iter().filter(|line| line.channel == "model") {
@@ -72,12 +81,14 @@ fn a_models_answer_that_steers_does_not_pass_the_gate() {
 
 #[test]
 fn no_attack_becomes_a_fact_whether_it_is_recognised_or_not() {
-    for line in corpus()
-        .attacks
-        .iter()
-        .filter(|line| line.id != "a19" && line.id != "a42")
-    {
+    for line in &corpus().attacks {
         let found = facts(&said(&[&line.text]));
-        assert!(found.is_empty(), "{}: {found:?}", line.id);
+        // Two begin with what the member may well say: the knee, and nothing of what follows it.
+        let knee = matches!(line.id.as_str(), "a19" | "a42");
+        let told = found
+            .iter()
+            .filter(|fact| !(knee && fact.category == Category::Injury && fact.fact_key == "knee_pain"));
+        assert_eq!(told.count(), 0, "{}: {found:?}", line.id);
+        assert!(found.len() <= 1, "{}: {found:?}", line.id);
     }
 }
