@@ -113,11 +113,13 @@ pub async fn erase_saying(
 /// What words count beside the meaning, whose weight is 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Weights {
-    /// What a standard deviation of the words' score counts among turns.
+    /// What a standard deviation of the words' score counts among turns, where one of the cosine counts 1.
     pub words_in_turns: f64,
-    /// The same among summaries.
+    /// What all words in common add to the cosine of a summary.
     pub words_in_summaries: f64,
-    /// What all words in common add to the logarithm of the odds that something is relevant.
+    /// What all concepts in common add to it.
+    pub concepts_in_summaries: f64,
+    /// Where no concept is asked, what all words in common add to the logarithm of the odds that something is relevant.
     pub words_in_common: f64,
 }
 
@@ -126,6 +128,9 @@ pub struct Weights {
 pub struct Question<'a> {
     /// Its words.
     pub text: &'a str,
+    /// The concepts it names, each as the forms of its words, separated by commas without a space; a form that ends in `*`
+    /// is the beginning of a word.
+    pub concepts: &'a [String],
     /// Its vector under the gym's model, 1536 dimensions; without it, words alone decide.
     pub vector: Option<&'a [f32]>,
     /// Whether turns are wanted beside the summaries.
@@ -159,15 +164,19 @@ pub struct Near {
     pub key_topics: Option<Vec<String>>,
     /// The sentiment of a summary.
     pub sentiment: Option<String>,
-    /// The order among the rows of its kind: z-scores of meaning and words, summed.
+    /// The order among the rows of its kind.
     pub score: f64,
     /// The share of the question's words that are in it, by their information; 0 to 1.
     pub words: f64,
-    /// How likely it is relevant, 0 to 1: calibrated from the cosine and the words; without a vector of the gym's model,
-    /// the share of the words.
+    /// The same of the question's concepts.
+    pub concepts: f64,
+    /// How likely it is relevant, 0 to 1: calibrated from the cosine, the words and the concepts; without a vector of the
+    /// gym's model, from the shares alone.
     pub similarity: f64,
     /// Whether its vector was compared.
     pub by_meaning: bool,
+    /// How many rows of its kind there were to choose from.
+    pub compared: i64,
 }
 
 /// The turns and the summaries of a member nearest to a question, each kind best first; as far as the scope may read
@@ -184,21 +193,23 @@ pub async fn recall(
         Near,
         r#"select r.kind as "kind!", r.id as "id!", r.session_id as "session_id!", r.at as "at!", r.speaker, r.said,
                   s.summary_text as "summary_text?", s.key_topics, s.sentiment,
-                  r.score as "score!", r.words as "words!",
-                  -- The function leaves a row without a cosine at no similarity at all.
-                  case when r.by_meaning then r.similarity else r.words end as "similarity!", r.by_meaning as "by_meaning!"
-             from jarvis.recall_memory($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) with ordinality
-               as r(kind, id, session_id, at, speaker, said, score, words, similarity, by_meaning, place)
+                  r.score as "score!", r.words as "words!", r.concepts as "concepts!",
+                  r.similarity as "similarity!", r.by_meaning as "by_meaning!", r.compared as "compared!"
+             from jarvis.recall_memory($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) with ordinality
+               as r(kind, id, session_id, at, speaker, said, score, words, concepts, similarity, by_meaning,
+                    compared, place)
              left join public.conversation_summaries s on r.kind = 'summary' and s.gym_id = $1 and s.id = r.id
             order by r.place"#,
         gym.as_uuid(),
         member.as_uuid(),
         question.text,
+        question.concepts,
         vector as Option<HalfVector>,
         question.with_turns,
         question.with_health,
         weights.words_in_turns,
         weights.words_in_summaries,
+        weights.concepts_in_summaries,
         weights.words_in_common,
         question.k,
     )

@@ -378,7 +378,7 @@ async fn a_members_search_reads_no_other_members_vectors() {
 fn fused(member: &str, question: &str) -> String {
     format!(
         "select concat_ws(': ', kind, coalesce(said, session_id))
-           from jarvis.recall_memory({{A}}, {member}, '{question}', null, true, true, 1, 0.2, 4, 5) where words > 0"
+           from jarvis.recall_memory({{A}}, {member}, '{question}', '{{}}', null, true, true, 1, 0.02, 0.2, 4, 5) where words > 0"
     )
 }
 
@@ -429,7 +429,7 @@ async fn without_consent_to_health_no_turn_that_tells_of_it_is_found() {
     let world = World::new().await;
     let mut tx = world.act_as(SERVER_A).await;
     let turns =
-        "select count(*) from jarvis.recall_memory({A}, {a1}, 'genou', null, true, false, 1, 0.2, 4, 5)
+        "select count(*) from jarvis.recall_memory({A}, {a1}, 'genou', '{}', null, true, false, 1, 0.02, 0.2, 4, 5)
                   where kind = 'turn'";
     assert_eq!(one::<i64>(&mut tx, turns).await, 0);
     run(
@@ -440,6 +440,78 @@ async fn without_consent_to_health_no_turn_that_tells_of_it_is_found() {
     assert_eq!(one::<i64>(&mut tx, turns).await, 1);
 }
 
+/// Summaries of one member: two with vectors of the gym's model, one with another's.
+async fn near_and_far(tx: &mut PgConnection) -> String {
+    let (near, far) = (vector(1, 2), vector(2, 2));
+    store(tx, "{a9}", "near", LOCAL, &near).await;
+    store(tx, "{a9}", "far", LOCAL, &far).await;
+    store(tx, "{a9}", "foreign", "text-embedding-3-small", &near).await;
+    run(
+        tx,
+        "update public.conversation_summaries set language = 'fr', summary_text = case session_id
+           when 'far' then 'Elle est enceinte de quatre mois.' else 'Elle aime la musique.' end",
+    )
+    .await;
+    literal(&near).replace("::extensions.vector", "::extensions.halfvec")
+}
+
+#[tokio::test]
+async fn a_summary_that_speaks_of_what_is_asked_goes_before_one_that_is_only_near() {
+    let world = World::new().await;
+    let mut tx = world.act_as(SERVER_A).await;
+    let question = near_and_far(&mut tx).await;
+    let order = |concepts: &str, weight: &str| {
+        format!(
+            "select session_id || ' ' || shared_concepts from jarvis.recall_memory({{A}}, {{a9}}, 'bébé', {concepts}, {question},
+               true, true, 1, 0.02, {weight}, 4, 5)"
+        )
+    };
+    let pregnant = "array['enceinte,bebe,pregnan*,sage femme']";
+    assert_eq!(lines(&mut tx, &order(pregnant, "3")).await[0], "far 1");
+    assert_eq!(lines(&mut tx, &order(pregnant, "0")).await[0], "near 0");
+    assert_eq!(lines(&mut tx, &order("'{}'", "3")).await[0], "near 0");
+    // A form of stop words alone, an empty one and a beginning with a quote in it are looked for in vain, not an error.
+    let odd = "array['le,,d''*', 'encein*']";
+    let shared = &lines(&mut tx, &order(odd, "3")).await[0];
+    assert!(
+        shared.starts_with("far 0."),
+        "the second of two concepts: {shared}"
+    );
+}
+
+#[tokio::test]
+async fn a_concept_makes_a_memory_more_similar_and_one_without_it_less() {
+    let world = World::new().await;
+    let mut tx = world.act_as(SERVER_A).await;
+    let question = near_and_far(&mut tx).await;
+    let similarity = |concepts: &str, question: &str, session: &str| {
+        format!(
+            "select similarity from jarvis.recall_memory({{A}}, {{a9}}, 'xyz', {concepts}, {question}, true, true, 1, 0.02,
+               0.2, 4, 5) where session_id = '{session}'"
+        )
+    };
+    let (with, without) = ("array['enceinte,bebe']", "'{}'");
+    let of = async |tx: &mut PgConnection, concepts, question: &str, session| {
+        one::<f64>(tx, &similarity(concepts, question, session)).await
+    };
+    let far = of(&mut tx, with, &question, "far").await;
+    assert!(far > of(&mut tx, without, &question, "far").await, "{far}");
+    let near = of(&mut tx, with, &question, "near").await;
+    assert!(near <= of(&mut tx, without, &question, "near").await, "{near}");
+    // Without a vector the shares alone tell: most of 1 for the concept, nothing for no word at all.
+    let by_words = of(&mut tx, with, "null", "far").await;
+    assert!((by_words - 0.7).abs() < 1e-9, "{by_words}");
+    assert_eq!(
+        of(&mut tx, without, "null", "far").await.to_bits(),
+        0.0_f64.to_bits()
+    );
+    assert!(
+        (of(&mut tx, with, &question, "foreign").await).abs() < 1e-9,
+        "compared by words alone"
+    );
+}
+
+/// The function that a program of the release before calls, until no such program is left.
 #[tokio::test]
 async fn the_order_is_the_sum_of_the_z_scores_and_only_the_gyms_model_is_compared() {
     let world = World::new().await;

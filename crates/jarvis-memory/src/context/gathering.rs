@@ -101,6 +101,8 @@ async fn before_the_first_word(
     let vector = window::last_direction(tx, member.gym_id, member.id, &model.name).await?;
     let question = Question {
         text: first_chars(&words, MAX_QUERY_CHARS),
+        // By many goals and a whole summary everything would be meant.
+        concepts: &[],
         vector: vector.as_deref(),
         with_turns: false,
         with_health: false,
@@ -209,8 +211,10 @@ async fn for_words(memory: &Memory, scope: Scope, asked: &Asked<'_>) -> Result<C
     }
     let started = Instant::now();
     let with_health = recall::may_hear_health(&scope, &consents);
+    let concepts = recall::named_in(words);
     let question = Question {
         text: words,
+        concepts: &concepts,
         vector: vector.as_deref(),
         with_turns: true,
         with_health,
@@ -227,8 +231,8 @@ async fn for_words(memory: &Memory, scope: Scope, asked: &Asked<'_>) -> Result<C
         .iter()
         .map(|row| (EventId::from(row.id), row.similarity))
         .collect();
-    let recalled = recall::ranked(near, vector.is_some(), complete, DEFAULT_THRESHOLD)
-        .told(with_health, member.language);
+    let recalled =
+        recall::ranked(near, &question, complete, DEFAULT_THRESHOLD).told(with_health, member.language);
     METRICS
         .recall_duration
         .observe_as(&[recalled.method.as_str()], started.elapsed());

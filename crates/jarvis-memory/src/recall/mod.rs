@@ -1,4 +1,8 @@
-//! What a member said before, nearest to a question: words and meaning together, over turns and summaries.
+//! What a member said before, nearest to a question: words, concepts and meaning together, over turns and summaries.
+
+mod concepts;
+
+pub(crate) use concepts::named_in;
 
 use crate::extract::mask_health;
 use crate::meaning::{self, Whose};
@@ -24,18 +28,29 @@ pub const MAX_K: i32 = 50;
 /// offering one too many, and short questions score low with the local model: over three short summaries, right
 /// answers scored .08 to .51 and most unrelated ones under .03. "Likely relevant" begins at 0.7.
 pub const DEFAULT_THRESHOLD: f64 = 0.05;
-/// Best similarity below which the assistant should say that nothing was noted about it. Set by hand so that few answers
-/// are lost: on `eval/recall_dev.json` it keeps still for .36 of the questions that have no answer, and wrongly for .05 of
-/// the others (`docs/eval.md`).
-pub const NOTHING_NOTED_BELOW: f64 = 0.35;
+/// Odds of the best similarity below which the assistant should say that nothing was noted about it, among
+/// [`JUDGED_AMONG`] memories, when the question names a concept of `concepts.txt`: then right answers mostly share it. They
+/// grow with the square root of how many there are, since the best of many that mean something else is nearer than the best of
+/// few. Chosen on `recall_dev.json` and the shared dev set so that few answers are lost, together with the numbers of the
+/// similarity itself (`docs/eval.md` tells what comes of it).
+const NOTED_ODDS: f64 = 0.25;
+/// The same when it names none.
+const NOTED_ODDS_WITHOUT_CONCEPT: f64 = 0.54;
+/// How many memories the dev sets have together.
+const JUDGED_AMONG: f64 = 30.0;
+/// The greatest such odds: what is more likely than not relevant is something noted.
+const MOST_NOTED_ODDS: f64 = 1.0;
+
 /// How long the search over all turns may take; then the summaries alone answer.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// What words count beside meaning. Chosen on LoCoMo's conversations for turns, where words lead, and on
-/// `eval/recall_dev.json` for summaries, where people ask in other words than those that were written.
+/// What words and concepts count beside meaning. Chosen on LoCoMo's conversations for turns, where words lead, and on
+/// `eval/recall_dev.json` and the shared dev set for summaries, where people ask in other words than those that were
+/// written.
 pub const WEIGHTS: Weights = Weights {
     words_in_turns: 1.0,
-    words_in_summaries: 0.1,
+    words_in_summaries: 0.02,
+    concepts_in_summaries: 0.12,
     words_in_common: 4.0,
 };
 
@@ -173,8 +188,10 @@ async fn find(
         return Ok(Recalled::nothing());
     }
     let with_health = may_hear_health(&scope, &consents);
+    let concepts = named_in(&query.text);
     let question = Question {
         text: &query.text,
+        concepts: &concepts,
         vector: vector.as_deref(),
         with_turns: true,
         with_health,
@@ -182,14 +199,14 @@ async fn find(
         k: query.k,
     };
     let (near, complete) = window::recall_within(&mut tx, found.gym_id, member, &question, PATIENCE).await?;
-    let by_meaning = vector.is_some();
-    Ok(ranked(near, by_meaning, complete, query.threshold).told(with_health, found.language))
+    Ok(ranked(near, &question, complete, query.threshold).told(with_health, found.language))
 }
 
-/// What of the rows fits. A row whose vector was not compared fits when it shares a word with the question.
-pub(crate) fn ranked(near: Vec<Near>, by_meaning: bool, complete: bool, threshold: f64) -> Recalled {
+/// What of the rows fits. A row whose vector was not compared fits when it shares a word, or most of the concepts, with
+/// the question.
+pub(crate) fn ranked(near: Vec<Near>, question: &Question<'_>, complete: bool, threshold: f64) -> Recalled {
     let mut recalled = Recalled {
-        method: if by_meaning {
+        method: if question.vector.is_some() {
             RecallMethod::Embedding
         } else {
             RecallMethod::FullText
@@ -201,15 +218,30 @@ pub(crate) fn ranked(near: Vec<Near>, by_meaning: bool, complete: bool, threshol
         let fits = if row.by_meaning {
             row.similarity >= threshold
         } else {
-            row.words > 0.0
+            row.words > 0.0 || row.concepts > MOST_CONCEPTS
         };
         if fits {
-            recalled.nothing_noted &= row.similarity < NOTHING_NOTED_BELOW;
+            recalled.nothing_noted &= row.similarity < noted_from(question, row.compared);
             add(&mut recalled, row);
         }
     }
     recalled
 }
+
+/// The similarity from which a row is something noted, among so many.
+fn noted_from(question: &Question<'_>, compared: i64) -> f64 {
+    let odds = if question.concepts.is_empty() {
+        NOTED_ODDS_WITHOUT_CONCEPT
+    } else {
+        NOTED_ODDS
+    };
+    let compared = f64::from(i32::try_from(compared).unwrap_or(i32::MAX));
+    let odds = (odds * (compared / JUDGED_AMONG).sqrt()).min(MOST_NOTED_ODDS);
+    odds / (1.0 + odds)
+}
+
+/// More than this share of a question's concepts is most of them.
+const MOST_CONCEPTS: f64 = 0.5;
 
 fn add(recalled: &mut Recalled, row: Near) {
     match (row.summary_text, row.said, row.speaker) {
