@@ -124,6 +124,10 @@ error_codes! {
     SessionOpen = "session_open", 409,
         fr: "La session est encore ouverte." / "Fermez-la d'abord : POST /api/v1/sessions/{id}/close.",
         en: "The session is still open." / "Close it first: POST /api/v1/sessions/{id}/close.";
+    /// The words of the session are past their time; what was made of them is kept.
+    TranscriptGone = "transcript_gone", 409,
+        fr: "Les paroles de cette session ne sont plus conservées ; ce qui en a été retenu reste." / "Rien à faire : sans les paroles, la session ne peut pas être retraitée.",
+        en: "The words of this session are not kept any more; what was made of them stays." / "Nothing to do: without its words the session cannot be processed again.";
     /// No event of the request could be kept.
     EventInvalid = "event_invalid", 422,
         fr: "L'événement est invalide." / "Corrigez le champ cité dans le détail ; les autres événements du lot sont enregistrés.",
@@ -152,6 +156,10 @@ error_codes! {
     ProposalDecided = "proposal_decided", 409,
         fr: "Cette proposition a déjà été tranchée." / "Rechargez la liste des propositions.",
         en: "This proposal was decided before." / "Load the list of proposals again.";
+    /// One of the two facts has ended since the merge was proposed.
+    ProposalStale = "proposal_stale", 409,
+        fr: "L'un des deux faits n'est plus actif." / "Rechargez la liste des propositions ; s'ils valent encore tous les deux, confirmez d'abord celui qui est retiré.",
+        en: "One of the two facts is not active any more." / "Load the list of proposals again; if both still hold, confirm the retired one first.";
     /// The database does not answer.
     DatabaseUnavailable = "database_unavailable", 503,
         fr: "La base de données ne répond pas." / "Réessayez dans quelques secondes ; voyez /readyz.",

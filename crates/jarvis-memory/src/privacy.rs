@@ -1,13 +1,15 @@
 //! What a consent carried goes when it is withdrawn; restrictions; retention.
 
-use crate::extract::mask_health;
+use crate::extract::{HEALTH_MASK, mask_health};
+use crate::facts::{FORGOTTEN_MASK, by_quotation};
 use crate::{Memory, MemoryError, jobs, purging};
 use jarvis_core::{Actor, GymId, Language, MemberId, Purpose, Scope};
 use jarvis_db::ScopedTx;
 use jarvis_db::queries::audit;
 pub use jarvis_db::queries::audit::Read;
+use jarvis_db::queries::fact::forgetting;
 use jarvis_db::queries::member;
-use jarvis_db::queries::privacy::{self, HealthWithdrawal};
+use jarvis_db::queries::privacy::{self, Derived, HealthWithdrawal};
 use jarvis_db::queries::retention::{self, Expired};
 use jarvis_jobs::{Backoff, Job, JobError};
 use serde::{Deserialize, Serialize};
@@ -94,6 +96,12 @@ async fn withdraw_health(
     let summaries = privacy::summaries(tx, gym, member).await?;
     let mut sessions = BTreeSet::new();
     let mut what = HealthWithdrawal::default();
+    sessions.extend(privacy::sessions_with_turns_of_health(tx, gym, member).await?);
+    let readable: BTreeSet<&String> = words
+        .iter()
+        .filter(|event| event.transcript.is_some())
+        .map(|event| &event.session)
+        .collect();
     for event in &words {
         let masked = event
             .transcript
@@ -110,6 +118,10 @@ async fn withdraw_health(
     }
     for summary in summaries {
         if summary.health || tells(&summary.text, summary.language) {
+            let kept = summary.session.as_ref().is_some_and(|id| !readable.contains(id));
+            if kept {
+                keep_without_health(tx, gym, &summary).await?;
+            }
             sessions.extend(summary.session);
         }
     }
@@ -126,6 +138,31 @@ async fn withdraw_health(
     let now = memory.clock.now();
     for session in &again {
         jobs::enqueue_processing(tx, gym, session, now).await?;
+    }
+    Ok(())
+}
+
+/// Of a conversation whose words are gone no summary can be made again: it loses its words about health. Where that would
+/// not do, because the member agrees to no memory or nothing else is told, it is left to go with the withdrawal.
+async fn keep_without_health(
+    tx: &mut ScopedTx,
+    gym: GymId,
+    summary: &Derived<Uuid>,
+) -> Result<(), MemoryError> {
+    let Some(kept) = privacy::summary_text(tx, gym, summary.id).await? else {
+        return Ok(());
+    };
+    let left = by_quotation(&kept, |piece| {
+        let masked = mask_health(piece, summary.language);
+        (masked.spans > 0).then(|| masked.text.replace(HEALTH_MASK, FORGOTTEN_MASK))
+    });
+    let says = |text: &str| {
+        text.replace(FORGOTTEN_MASK, "")
+            .chars()
+            .any(char::is_alphanumeric)
+    };
+    if let Some(left) = left.filter(|left| says(left) && !tells(left, summary.language)) {
+        forgetting::reword_summary(tx, gym, summary.id, &left, true).await?;
     }
     Ok(())
 }

@@ -261,6 +261,13 @@ struct Digest {
     incomplete: bool,
 }
 
+impl Digest {
+    /// What read the conversation: the model, or the rules.
+    fn reader(&self) -> &str {
+        self.read_by.as_deref().unwrap_or(self.extractor)
+    }
+}
+
 enum Plan {
     Nothing(&'static str),
     Remember(Box<Digest>),
@@ -408,10 +415,7 @@ async fn store(
             (SessionState::Empty, Some(reason), 0)
         }
         Plan::Remember(digest) => {
-            digest.extractor.clone_into(&mut extractor);
-            if let Some(model) = &digest.read_by {
-                extractor.clone_from(model);
-            }
+            digest.reader().clone_into(&mut extractor);
             degraded_reason = digest.degraded;
             incomplete = digest.incomplete;
             (facts.read, facts.without_evidence) = (digest.drafts.len(), digest.rejected);
@@ -456,7 +460,9 @@ async fn write_digest(
             rejected += 1;
         }
     }
-    facts::retire_unsaid(tx, material, &digest.drafts).await?;
+    if digest.degraded.is_none() {
+        facts::retire_unsaid(tx, material, &digest.drafts, digest.reader()).await?;
+    }
     let model = digest.embedding.as_ref().map(|_| material.model.name.as_str());
     notes.extend(digest.lacks.iter().map(|&code| code.to_owned()));
     if digest.incomplete {

@@ -141,6 +141,33 @@ pub async fn summaries(
     Ok(rows.iter().map(derived).collect())
 }
 
+/// The text of a summary.
+pub async fn summary_text(tx: &mut ScopedTx, gym: GymId, id: Uuid) -> Result<Option<String>, DbError> {
+    Ok(sqlx::query_scalar(
+        "select summary_text from public.conversation_summaries where gym_id = $1 and id = $2",
+    )
+    .bind(gym.as_uuid())
+    .bind(id)
+    .fetch_optional(&mut **tx)
+    .await?)
+}
+
+/// The conversations of a member of which a stored turn tells of health: such a turn outlives its event.
+pub async fn sessions_with_turns_of_health(
+    tx: &mut ScopedTx,
+    gym: GymId,
+    member: MemberId,
+) -> Result<Vec<String>, DbError> {
+    Ok(sqlx::query_scalar(
+        "select distinct session_id from jarvis.memory_windows
+          where gym_id = $1 and member_id = $2 and tells_health order by session_id",
+    )
+    .bind(gym.as_uuid())
+    .bind(member.as_uuid())
+    .fetch_all(&mut **tx)
+    .await?)
+}
+
 fn derived<Id>(row: &sqlx::postgres::PgRow) -> Derived<Id>
 where
     Id: for<'r> sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,

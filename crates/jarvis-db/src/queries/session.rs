@@ -280,6 +280,30 @@ pub async fn reprocess(tx: &mut ScopedTx, gym: GymId, session: &SessionId) -> Re
     Ok(done.rows_affected() == 1)
 }
 
+/// What is left of a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Remains {
+    /// Words of it are stored, so that it can be read again.
+    pub words: bool,
+    /// Something was made of it: a summary, or turns for recall.
+    pub memory: bool,
+}
+
+/// What is left of a session: words go before what was made of them.
+pub async fn remains(tx: &mut ScopedTx, gym: GymId, session: &SessionId) -> Result<Remains, DbError> {
+    Ok(sqlx::query_as!(
+        Remains,
+        r#"select exists (select from public.conversation_events e
+                           where e.gym_id = $1 and e.session_id = $2 and e.transcript is not null) as "words!",
+                  (exists (select from public.conversation_summaries c where c.gym_id = $1 and c.session_id = $2)
+                   or exists (select from jarvis.memory_windows w where w.gym_id = $1 and w.session_id = $2)) as "memory!""#,
+        gym.as_uuid(),
+        session.as_str(),
+    )
+    .fetch_one(&mut **tx)
+    .await?)
+}
+
 /// Counts a try of processing before it starts, so that a crash counts too. Returns the number of tries.
 pub async fn count_attempt(
     tx: &mut ScopedTx,

@@ -87,8 +87,7 @@ pub async fn erase_of_session(tx: &mut ScopedTx, gym: GymId, session: &SessionId
     Ok(())
 }
 
-/// Removes the turns of every conversation of a member in which one of these was said: the turns around it were stored
-/// with it.
+/// Removes the turns of a member in which one of these was said, and those around them, which hold their words, too.
 pub async fn erase_saying(
     tx: &mut ScopedTx,
     gym: GymId,
@@ -97,10 +96,14 @@ pub async fn erase_saying(
 ) -> Result<(), DbError> {
     sqlx::query!(
         "delete from jarvis.memory_windows w
-          where w.gym_id = $1 and w.member_id = $2
-            and w.session_id in (select t.session_id from jarvis.memory_windows t, unnest($3::text[]) as q (said)
-                                  where t.gym_id = $1 and t.member_id = $2 and jarvis.fold(q.said) <> ''
-                                    and position(jarvis.fold(q.said) in jarvis.fold(t.said)) > 0)",
+          using (select t.event_id, bool_or(said.so) over (partition by t.session_id order by t.said_at, t.event_id
+                                                           rows between 3 preceding and 3 following) as near
+                   from jarvis.memory_windows t
+                  cross join lateral (select exists (select from unnest($3::text[]) as q (said)
+                                                      where jarvis.fold(q.said) <> ''
+                                                        and position(jarvis.fold(q.said) in jarvis.fold(t.said)) > 0)) as said (so)
+                  where t.gym_id = $1 and t.member_id = $2) as n
+          where w.gym_id = $1 and w.member_id = $2 and w.event_id = n.event_id and n.near",
         gym.as_uuid(),
         member.as_uuid(),
         quotes,

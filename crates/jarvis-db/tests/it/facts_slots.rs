@@ -107,7 +107,22 @@ const FREE_KEYS: &[(&str, &str, &str, &str)] = &[
         r#"{"exercise": "squats"}"#,
         "progress.load.squats",
     ),
-    ("concern", "hygiene_showers", "{}", "concern.hygiene"),
+    ("concern", "hygiene", "{}", "concern.hygiene"),
+    ("concern", "hygiene_showers", "{}", "concern.hygiene.showers"),
+    ("concern", "equipment_bike", "{}", "concern.equipment.bike"),
+    (
+        "concern",
+        "machine_broken",
+        r#"{"object": "bike"}"#,
+        "concern.equipment.bike",
+    ),
+    ("concern", "staff_coach", "{}", "concern.staff.coach"),
+    (
+        "concern",
+        "staff_or_member_conduct",
+        "{}",
+        "concern.staff_or_member_conduct",
+    ),
     (
         "concern",
         "envie_de_resilier",
@@ -284,4 +299,25 @@ async fn life_goes_from_active_to_stale_to_expired() {
             "{days}"
         );
     }
+}
+
+#[tokio::test]
+async fn what_the_registry_calls_health_is_health_whoever_wrote_it() {
+    let world = World::new().await;
+    let mut tx = world.admin().await;
+    let differ = lines(
+        &mut tx,
+        "select s.slot from jarvis.fact_slots s
+          where jarvis.is_health_fact(s.category, 'k', '{}', s.slot) <> s.health
+             or jarvis.is_health_fact(s.category, 'k', '{}', s.slot || '.knee.right') <> s.health",
+    )
+    .await;
+    assert_eq!(differ, [""; 0]);
+    let recovery: bool = one(
+        &mut tx,
+        "select jarvis.is_health_fact('progress', 'recovery_knee', '{\"metric\": \"recovery\"}',
+                                      jarvis.slot_of('progress', 'recovery_knee', '{}'))",
+    )
+    .await;
+    assert!(recovery);
 }

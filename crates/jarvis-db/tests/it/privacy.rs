@@ -281,7 +281,7 @@ async fn what_is_past_its_time_goes_and_a_health_fact_that_holds_stays() {
         &mut tx,
         "set local session_replication_role = replica;
          update public.conversation_events set \"timestamp\" = now() - interval '91 days' where member_id = {a1};
-         update public.conversation_sessions set state = 'processed', ended_at = now() where member_id = {a1};
+         update public.conversation_sessions set state = 'processed', ended_at = now() - interval '91 days' where member_id = {a1};
          update public.member_facts set last_confirmed_at = null, updated_at = now() - interval '200 days' where member_id in ({a1}, {a2});
          update public.member_facts set is_active = false where member_id = {a2};
          update jarvis.audit_log set recorded_at = now() - interval '1096 days' where member_id = {a1};
@@ -345,4 +345,85 @@ async fn what_is_past_its_time_goes_and_a_health_fact_that_holds_stays() {
     assert!(refusal_code(&mut tx, "delete from jarvis.audit_log").await == "JA001");
     let others: i64 = one(&mut tx, "select count(*) from jarvis.audit_log").await;
     assert!(others > 0);
+}
+
+#[tokio::test]
+async fn an_active_caution_outlives_its_own_end_until_it_was_asked_about() {
+    let world = World::new().await;
+    let mut tx = world.admin().await;
+    run(
+        &mut tx,
+        "set local session_replication_role = replica;
+         update public.member_facts set last_confirmed_at = null, updated_at = now() - interval '184 days',
+                expires_at = now() - interval '1 day' where member_id = {a1};
+         set local session_replication_role = origin",
+    )
+    .await;
+    let kept = "select count(*) from public.member_facts where member_id = {a1} and category = 'injury' and is_active";
+    become_(&mut tx, SYSTEM).await;
+    run(&mut tx, "select jarvis.expire(now())").await;
+    run(&mut tx, "reset role").await;
+    assert_eq!(one::<i64>(&mut tx, kept).await, 1);
+    let history =
+        "select count(*) from jarvis.member_fact_history where member_id = {a1} and category = 'injury'";
+    assert!(one::<i64>(&mut tx, history).await > 0);
+}
+
+#[tokio::test]
+async fn nothing_of_a_restricted_member_is_past_its_time() {
+    let world = World::new().await;
+    let mut tx = world.admin().await;
+    run(
+        &mut tx,
+        "insert into jarvis.restrictions (gym_id, member_id) values ({A}, {a1});
+         set local session_replication_role = replica;
+         update public.conversation_sessions set state = 'processed', ended_at = now();
+         update public.member_facts set is_active = false;
+         set local session_replication_role = origin",
+    )
+    .await;
+    let count = async |tx: &mut PgConnection, member: &str| {
+        lines(
+            tx,
+            &format!(
+                "select 'events ' || count(*) from public.conversation_events where member_id = {member}
+                 union all select 'summaries ' || count(*) from public.conversation_summaries where member_id = {member}
+                 union all select 'windows ' || count(*) from jarvis.memory_windows where member_id = {member}
+                 union all select 'facts ' || count(*) from public.member_facts where member_id = {member}
+                 union all select 'history ' || count(*) from jarvis.member_fact_history where member_id = {member}
+                 union all select 'audit ' || count(*) from jarvis.audit_log where member_id = {member}"
+            ),
+        )
+        .await
+    };
+    let before = (count(&mut tx, "{a1}").await, count(&mut tx, "{a2}").await);
+    become_(&mut tx, SYSTEM).await;
+    run(&mut tx, "select jarvis.expire(now() + interval '40 years')").await;
+    run(&mut tx, "reset role").await;
+    assert_eq!(count(&mut tx, "{a1}").await, before.0);
+    assert_ne!(count(&mut tx, "{a2}").await, before.1);
+}
+
+#[tokio::test]
+async fn a_conversation_leaves_as_a_whole() {
+    let world = World::new().await;
+    let mut tx = world.admin().await;
+    run(
+        &mut tx,
+        "set local session_replication_role = replica;
+         update public.conversation_events set \"timestamp\" = now() - interval '91 days' where member_id in ({a1}, {a2});
+         update public.conversation_sessions set state = 'processed', ended_at = now() - interval '89 days' where member_id = {a1};
+         update public.conversation_sessions set state = 'processed', ended_at = now() - interval '91 days' where member_id = {a2};
+         set local session_replication_role = origin",
+    )
+    .await;
+    become_(&mut tx, SYSTEM).await;
+    run(&mut tx, "select jarvis.expire(now())").await;
+    run(&mut tx, "reset role").await;
+    let left = lines(
+        &mut tx,
+        "select distinct (member_id = {a1})::text from public.conversation_events where member_id in ({a1}, {a2})",
+    )
+    .await;
+    assert_eq!(left, ["true"], "it went on after the limit");
 }

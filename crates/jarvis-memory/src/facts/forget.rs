@@ -1,12 +1,12 @@
 //! Forgetting a fact: its value, its quote, its history, the words it was read out of, and what was made of them.
 
-use super::words::{FORGOTTEN_MASK, overlap, telling_words, without_echoes, without_quote};
+use super::words::{FORGOTTEN_MASK, by_quotation, overlap, telling_words, without_echoes, without_quote};
 use super::{MemoryError, not_found};
 use crate::extract::{self, ExtractionInput};
 use crate::process::turn;
 use crate::{Memory, jobs};
 use chrono::{DateTime, Utc};
-use jarvis_core::{EventType, FactId, GymId, Scope, SessionId, SessionState};
+use jarvis_core::{EventId, EventType, FactId, GymId, Scope, SessionId, SessionState};
 use jarvis_db::queries::event::{self, TranscriptRow};
 use jarvis_db::queries::fact::person::{self, OwnedFact};
 use jarvis_db::queries::fact::{self, forgetting};
@@ -51,30 +51,29 @@ pub async fn forget(
     let owned = person::find(&mut tx, id).await?.filter(|f| f.gym_id == gym);
     let owned = owned.ok_or_else(not_found)?;
     let mut quotes = forgetting::quotes(&mut tx, gym, id).await?;
-    let sessions = forgetting::conversations(&mut tx, gym, owned.member_id, id, &quotes).await?;
-    let mut turns = 0;
-    for session in &sessions {
-        turns += reword(&mut tx, &owned, session, &mut quotes).await?;
-    }
+    let (sessions, turns) = reword_all(&mut tx, &owned, &mut quotes).await?;
+    forgetting::leave_mark(&mut tx, gym, owned.member_id, &owned.fact, now).await?;
     let mut gone: BTreeSet<FactId> = forgetting::facts_of_same_words(&mut tx, gym, owned.member_id, &quotes)
         .await?
         .into_iter()
         .collect();
     gone.insert(id);
-    let mut again: BTreeSet<SessionId> = sessions.iter().cloned().collect();
+    let mut again = sessions.clone();
     for fact in &gone {
         // What was said in other words elsewhere is read again there.
         again.extend(forgetting::conversations(&mut tx, gym, owned.member_id, *fact, &[]).await?);
         forgetting::forget(&mut tx, gym, *fact).await?;
     }
-    for session in &sessions {
-        reword_summary(&mut tx, gym, session, &quotes).await?;
-    }
     // Turns outlive their events: those of conversations whose events are gone, too.
     window::erase_saying(&mut tx, gym, owned.member_id, &quotes).await?;
     let mut made_again = Vec::new();
     for session in again {
-        if make_again(&mut tx, gym, &session, now).await? {
+        // Of a conversation whose words are gone, what was made stays, without what is forgotten.
+        let readable = session::remains(&mut tx, gym, &session).await?.words;
+        if sessions.contains(&session) {
+            reword_summary(&mut tx, gym, &session, &quotes, !readable).await?;
+        }
+        if readable && make_again(&mut tx, gym, &session, now).await? {
             made_again.push(session);
         }
     }
@@ -87,16 +86,38 @@ pub async fn forget(
     })
 }
 
-/// Takes the words out of one conversation. Returns how many turns changed; what else says the same joins `quotes`.
+/// Takes the words out of every conversation in which they, or others that say the same, were said: what one conversation
+/// adds to `quotes` is looked for in all. Returns the conversations, and how many turns changed.
+async fn reword_all(
+    tx: &mut ScopedTx,
+    owned: &OwnedFact,
+    quotes: &mut Vec<String>,
+) -> Result<(BTreeSet<SessionId>, usize), MemoryError> {
+    let (gym, member, fact) = (owned.gym_id, owned.member_id, owned.fact.id);
+    let mut sessions = BTreeSet::new();
+    let mut turns = BTreeSet::new();
+    loop {
+        let known = quotes.len();
+        sessions.extend(forgetting::conversations(tx, gym, member, fact, quotes).await?);
+        for session in &sessions {
+            turns.extend(reword(tx, owned, session, quotes).await?);
+        }
+        if quotes.len() == known {
+            return Ok((sessions, turns.len()));
+        }
+    }
+}
+
+/// Takes the words out of one conversation. Returns the turns that changed; what else says the same joins `quotes`.
 async fn reword(
     tx: &mut ScopedTx,
     owned: &OwnedFact,
     id: &SessionId,
     quotes: &mut Vec<String>,
-) -> Result<usize, MemoryError> {
+) -> Result<Vec<EventId>, MemoryError> {
     let gym = owned.gym_id;
     let Some(session) = session::find(tx, id).await? else {
-        return Ok(0);
+        return Ok(Vec::new());
     };
     let told: Vec<String> = fact::list_of_session(tx, gym, id)
         .await?
@@ -121,11 +142,11 @@ async fn reword(
         }
         quotes.extend(more);
     }
-    let mut changed = 0;
+    let mut changed = Vec::new();
     for (old, new) in before.iter().zip(&after) {
         if old.transcript != new.transcript {
             forgetting::reword_turn(tx, gym, new.id, &new.transcript).await?;
-            changed += 1;
+            changed.push(new.id);
         }
     }
     let words: Vec<String> = telling_words(quotes).into_iter().collect();
@@ -176,22 +197,26 @@ async fn still_said(
     Ok(quotes)
 }
 
-/// A summary of another application is not made again by us: it loses the sentences that repeat what is forgotten.
+/// A summary that is not made again loses the sentences that repeat what is forgotten: that of another application, and
+/// ours where the conversation is not stored any more.
 async fn reword_summary(
     tx: &mut ScopedTx,
     gym: GymId,
     session: &SessionId,
     quotes: &[String],
+    with_ours: bool,
 ) -> Result<(), MemoryError> {
-    let Some(foreign) = forgetting::foreign_summary(tx, gym, session).await? else {
+    let Some(kept) = forgetting::kept_summary(tx, gym, session, with_ours).await? else {
         return Ok(());
     };
-    let Some(text) = without_echoes(&foreign.text, quotes) else {
+    let text = by_quotation(&kept.text, |piece| without_echoes(piece, quotes));
+    if text.is_none() && without_echoes(&kept.topics, quotes).is_none() {
         return Ok(());
-    };
+    }
+    let text = text.unwrap_or(kept.text);
     // The database knows whether it may stay: of a restricted member it may, of one who refuses memory it may not.
-    if !forgetting::reword_summary(tx, gym, foreign.id, &text).await? {
-        forgetting::delete_summary(tx, gym, foreign.id).await?;
+    if !forgetting::reword_summary(tx, gym, kept.id, &text, false).await? {
+        forgetting::delete_summary(tx, gym, kept.id).await?;
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ mod words;
 pub use forget::{Forgotten, forget};
 pub use tend::{GRACE_DAYS, Tended, run, tend};
 pub use words::FORGOTTEN_MASK;
+pub(crate) use words::by_quotation;
 
 use crate::extract::is_plain;
 use crate::quarantine::value_steers;
@@ -122,7 +123,7 @@ pub enum Decision {
 /// be the server's for `gym`, on behalf of the person who decides.
 ///
 /// # Errors
-/// No such proposal in this gym, decided before, one of the facts is gone, or `keep` is neither of them.
+/// No such proposal in this gym, decided before, one of the facts is gone or has ended, or `keep` is neither of them.
 pub async fn decide(
     memory: &Memory,
     scope: &Scope,
@@ -140,6 +141,9 @@ pub async fn decide(
         let [first, other] = &found.facts[..] else {
             return Err(not_found());
         };
+        if !first.fact.is_active || !other.fact.is_active {
+            return Err(MemoryError::refused(ErrorCode::ProposalStale));
+        }
         let (kept, gone) = match keep {
             Some(id) if id == first.fact.id => (&first.fact, &other.fact),
             Some(id) if id == other.fact.id => (&other.fact, &first.fact),

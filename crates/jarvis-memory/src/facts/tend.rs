@@ -78,7 +78,7 @@ async fn tend_gym(memory: &Memory, gym: &Gym, done: &mut Tended) -> Result<(), M
         }
         tx.commit().await?;
         done.alerted += due.len();
-        if due.is_empty() {
+        if is_last(due.len()) {
             break;
         }
     }
@@ -90,10 +90,15 @@ async fn tend_gym(memory: &Memory, gym: &Gym, done: &mut Tended) -> Result<(), M
         }
         tx.commit().await?;
         done.purged += due.len();
-        if due.is_empty() {
+        if is_last(due.len()) {
             return Ok(());
         }
     }
+}
+
+/// Whether no further facts are due after a transaction that took so many.
+fn is_last(taken: usize) -> bool {
+    i64::try_from(taken).is_ok_and(|taken| taken < BATCH)
 }
 
 /// What the gym reads: that there is a caution, not what was said nor where it hurts.

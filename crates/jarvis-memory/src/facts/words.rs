@@ -98,6 +98,23 @@ pub(super) fn without_echoes(text: &str, quotes: &[String]) -> Option<String> {
     cut(text, &spans)
 }
 
+/// What `change` makes of each quotation in a text and of what leads to it, as our summaries string them together without
+/// a full stop; none when it changes nothing.
+pub(crate) fn by_quotation(text: &str, change: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let mut changed = false;
+    let mut out = String::with_capacity(text.len());
+    for piece in text.split_inclusive(['»', '”']) {
+        match change(piece) {
+            Some(other) => {
+                changed = true;
+                out.push_str(&other);
+            }
+            None => out.push_str(piece),
+        }
+    }
+    changed.then_some(out)
+}
+
 fn singular(word: &str) -> &str {
     word.trim_end_matches(['s', 'x'])
 }
@@ -154,6 +171,20 @@ mod tests {
             )
             .unwrap(),
             "[…] et je veux perdre cinq kilos."
+        );
+    }
+
+    #[test]
+    fn a_quotation_stands_by_itself() {
+        let quotes = ["mal au genou".to_owned()];
+        let text = "Sophie a dit : « J'ai mal au genou » « Je veux perdre cinq kilos »";
+        assert_eq!(
+            by_quotation(text, |piece| without_echoes(piece, &quotes)).unwrap(),
+            "[…] » « Je veux perdre cinq kilos »"
+        );
+        assert_eq!(
+            by_quotation("« Rien de tel »", |piece| without_echoes(piece, &quotes)),
+            None
         );
     }
 

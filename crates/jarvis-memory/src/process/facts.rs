@@ -8,12 +8,22 @@ use jarvis_db::queries::fact::{self, FactFilter, NewFact, forgetting};
 use jarvis_db::{DbError, ScopedTx};
 
 /// Retires what an earlier try read out of this session and this one does not: a late turn corrected it. Facts of
-/// other writers, who cite no event, and facts that were confirmed since stay.
+/// other writers, who cite no event, and facts that were confirmed since stay. So does all that `reader` did not read
+/// itself: that rules find less than a model did corrects nothing.
 pub(super) async fn retire_unsaid(
     tx: &mut ScopedTx,
     material: &Material,
     drafts: &[FactDraft],
+    reader: &str,
 ) -> Result<(), MemoryError> {
+    if material
+        .session
+        .extractor
+        .as_deref()
+        .is_some_and(|read| read != reader)
+    {
+        return Ok(());
+    }
     let (gym, session) = (material.session.gym_id, &material.session.session_id);
     for fact in fact::list_of_session(tx, gym, session).await? {
         let ours = fact.is_active && fact.source_event_id.is_some() && fact.times_confirmed == 0;
@@ -55,6 +65,20 @@ pub(super) async fn write_fact(
     }
     let event = material.turns.get(draft.turn).and_then(|t| t.event_id);
     let value = stored_value(draft);
+    let said_at = material.said_at.get(draft.turn).copied();
+    let what = (draft.category, draft.fact_key.as_str(), &value);
+    let whose = material.member.id;
+    if forgetting::is_forgotten(
+        tx,
+        gym,
+        whose,
+        what,
+        said_at.unwrap_or(material.session.started_at),
+    )
+    .await?
+    {
+        return Ok(false);
+    }
     let new = NewFact {
         id: FactId::new(now),
         member: material.member.id,

@@ -63,6 +63,10 @@ pub async fn end_revoked(memory: &Memory, kiosk: &KioskIdentity, scope: &Scope) 
 }
 
 /// Processes an ended session again, whatever became of it. `scope` must be the server's for `gym`.
+///
+/// # Errors
+/// [`ErrorCode::TranscriptGone`] when its words are past their time and what was made of them is not: reading nothing
+/// would erase it.
 pub async fn reprocess(
     memory: &Memory,
     gym: GymId,
@@ -76,6 +80,10 @@ pub async fn reprocess(
         .ok_or_else(|| MemoryError::refused(ErrorCode::SessionNotFound))?;
     if session.state == SessionState::Open {
         return Err(MemoryError::refused(ErrorCode::SessionOpen));
+    }
+    let remains = session::remains(&mut tx, gym, id).await?;
+    if remains.memory && !remains.words {
+        return Err(MemoryError::refused(ErrorCode::TranscriptGone));
     }
     session::reprocess(&mut tx, gym, id).await?;
     jobs::enqueue_processing(&mut tx, gym, id, now).await?;

@@ -4,6 +4,7 @@
 mod conversations;
 mod facts;
 mod injection;
+mod keeping;
 mod late_and_lost;
 mod privacy;
 mod providing;

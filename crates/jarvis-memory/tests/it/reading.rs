@@ -30,7 +30,7 @@ fn client(fake: &FakeOpenAi) -> OpenAi {
 }
 
 /// A breaker that tries again at once.
-fn breaker(failures: u32) -> Breaker {
+pub fn breaker(failures: u32) -> Breaker {
     Breaker::new(BreakerSettings {
         failures,
         first_pause: Duration::from_millis(1),
@@ -38,7 +38,7 @@ fn breaker(failures: u32) -> Breaker {
     })
 }
 
-fn reader(fake: &FakeOpenAi, breaker: Breaker) -> Arc<Reader> {
+pub fn reader(fake: &FakeOpenAi, breaker: Breaker) -> Arc<Reader> {
     Arc::new(Reader {
         provider: "openai".to_owned(),
         model: "gpt-6-luna".to_owned(),
@@ -47,11 +47,11 @@ fn reader(fake: &FakeOpenAi, breaker: Breaker) -> Arc<Reader> {
     })
 }
 
-async fn fake() -> FakeOpenAi {
+pub async fn fake() -> FakeOpenAi {
     FakeOpenAi::start(FakeOptions::default()).await.unwrap()
 }
 
-async fn allow(stage: &Stage, gym: &Gym) {
+pub async fn allow(stage: &Stage, gym: &Gym) {
     stage.allow_external_models(gym, true).await;
 }
 
@@ -60,7 +60,7 @@ async fn detail(stage: &Stage, gym: &Gym, session: &SessionId) -> SessionDetail 
     sessions::get(&stage.memory, &scope, session).await.unwrap()
 }
 
-fn answer(summary: &str, quote: &str) -> Value {
+pub fn answer(summary: &str, quote: &str) -> Value {
     json!({
         "facts": [{
             "category": "goal", "fact_key": "weight_loss", "turn": 0, "source_quote": quote,

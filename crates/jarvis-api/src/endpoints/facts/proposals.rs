@@ -17,6 +17,7 @@ pub(crate) const DECIDE_ERRORS: &[ErrorCode] = &[
     ErrorCode::Forbidden,
     ErrorCode::FactNotFound,
     ErrorCode::ProposalDecided,
+    ErrorCode::ProposalStale,
     ErrorCode::ConsentRequired,
 ];
 

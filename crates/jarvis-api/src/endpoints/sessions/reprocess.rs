@@ -14,6 +14,7 @@ pub(crate) const ERRORS: &[ErrorCode] = &[
     ErrorCode::Forbidden,
     ErrorCode::SessionNotFound,
     ErrorCode::SessionOpen,
+    ErrorCode::TranscriptGone,
 ];
 
 /// Make the memory of an ended session again.

@@ -27,6 +27,13 @@ select jarvis_adoption.say('conversation', 'settled', 'conversation_sessions', c
                       when 'empty' then 'its events are kept' else 'has its summary' end)
   from public.conversation_sessions s group by s.state, s.state_reason order by s.state, s.state_reason;
 
+-- No trigger saw these facts: each gets its slot, and a month to be asked about, whatever its age.
+update public.member_facts f set slot = jarvis.slot_of(f.category, f.fact_key, f.fact_value) where f.slot is null;
+update public.member_facts f
+   set expires_at = greatest(coalesce(f.last_confirmed_at, f.updated_at) + (jarvis.slot_rules(f.category, f.slot)).lives,
+                             now() + interval '30 days')
+ where f.expires_at is null;
+
 -- Evidence that is there counts.
 update public.member_facts f set verified = true
  where f.source_quote is not null and f.source_session_id is not null

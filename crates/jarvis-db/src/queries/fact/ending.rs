@@ -51,7 +51,7 @@ pub async fn due_for_alert(
              from public.member_facts f
              left join jarvis.fact_endings e on e.gym_id = f.gym_id and e.fact_id = f.id
             where f.gym_id = $1 and f.category = 'injury' and f.is_active and f.expires_at <= $2
-              and (e.alerted_at is null or e.alerted_at <= coalesce(f.last_confirmed_at, f.updated_at))
+              and (e.alerted_at is null or e.alerted_at < coalesce(f.last_confirmed_at, f.updated_at))
               and (e.asked_at > coalesce(f.last_confirmed_at, f.updated_at)
                    or f.expires_at + make_interval(days => $3) <= $2)
               and jarvis.has_consent(f.gym_id, f.member_id, 'share_with_staff')
@@ -115,7 +115,8 @@ pub async fn alert(
         gym.as_uuid(),
         alert.overdue.member.as_uuid(),
         fact,
-        now,
+        // A clock that is behind the one that dated the fact must not make it due again.
+        now.max(alert.overdue.said_at),
     )
     .execute(&mut **tx)
     .await?;
@@ -140,7 +141,7 @@ pub async fn settle_alerts(tx: &mut ScopedTx, gym: GymId, now: DateTime<Utc>) ->
 
 /// Facts whose time is over and that may go, in the order of their end.
 ///
-/// What is retired, and what is no injury, goes `grace_days` after its end. An active injury goes `grace_days` after the
+/// What is retired, and what is no injury, goes `grace_days` after its end; of a restricted member nothing does. An active injury goes `grace_days` after the
 /// gym was told; of a member who does not share with the staff, so long after they were asked, or once it is
 /// twice its time that nobody said it.
 pub async fn due_for_purge(
@@ -155,9 +156,9 @@ pub async fn due_for_purge(
            left join jarvis.fact_endings e on e.gym_id = f.gym_id and e.fact_id = f.id
           cross join lateral (select coalesce(f.last_confirmed_at, f.updated_at) as said_at,
                                      make_interval(days => $3) as grace) as t
-          where f.gym_id = $1 and f.expires_at + t.grace <= $2
+          where f.gym_id = $1 and f.expires_at + t.grace <= $2 and not jarvis.is_restricted(f.gym_id, f.member_id)
             and (not f.is_active or f.category <> 'injury'
-                 or (e.alerted_at > t.said_at and e.alerted_at + t.grace <= $2)
+                 or (e.alerted_at >= t.said_at and e.alerted_at + t.grace <= $2)
                  or (not jarvis.has_consent(f.gym_id, f.member_id, 'share_with_staff')
                      and ((e.asked_at > t.said_at and e.asked_at + t.grace <= $2)
                           or f.expires_at + (f.expires_at - t.said_at) <= $2)))

@@ -1,7 +1,8 @@
 //! Forgetting: a fact, its history, the words it was read out of, and what was made of them.
 
 use crate::{DbError, ScopedTx};
-use jarvis_core::{Category, EventId, FactId, GymId, MemberId, SessionId};
+use chrono::{DateTime, Utc};
+use jarvis_core::{Category, EventId, Fact, FactId, GymId, MemberId, SessionId};
 use serde_json::Value;
 use sqlx::Connection;
 use uuid::Uuid;
@@ -60,7 +61,10 @@ pub async fn conversations(
                    or exists (select from public.conversation_events e, unnest($4::text[]) as q (quote)
                                where e.gym_id = s.gym_id and e.session_id = s.session_id
                                  and strpos(jarvis.fold(concat_ws(' ', e.transcript, e.tool_args::text, e.tool_result::text)),
-                                            jarvis.fold(q.quote)) > 0))
+                                            jarvis.fold(q.quote)) > 0)
+                   or exists (select from jarvis.memory_windows w, unnest($4::text[]) as q (quote)
+                               where w.gym_id = s.gym_id and w.session_id = s.session_id
+                                 and strpos(jarvis.fold(w.said), jarvis.fold(q.quote)) > 0))
             order by s.session_id for update"#,
         gym.as_uuid(),
         member.as_uuid(),
@@ -141,43 +145,57 @@ pub async fn clear_tools(
     Ok(done.rows_affected())
 }
 
-/// A summary that another application wrote.
+/// A summary that is not made again.
 #[derive(Debug, Clone)]
-pub struct ForeignSummary {
+pub struct KeptSummary {
     /// Its id.
     pub id: Uuid,
     /// Its text.
     pub text: String,
+    /// What it is about, as text.
+    pub topics: String,
 }
 
-/// The summary of a session that another application wrote, if there is one: ours is made again instead.
-pub async fn foreign_summary(
+/// The summary of a session that is not made again, if there is one: that of another application, and where `with_ours`
+/// says so, ours, whose conversation is not stored any more.
+pub async fn kept_summary(
     tx: &mut ScopedTx,
     gym: GymId,
     session: &SessionId,
-) -> Result<Option<ForeignSummary>, DbError> {
+    with_ours: bool,
+) -> Result<Option<KeptSummary>, DbError> {
     Ok(sqlx::query_as!(
-        ForeignSummary,
-        "select id, summary_text as text from public.conversation_summaries
-          where gym_id = $1 and session_id = $2 and written_by <> 'jarvis'",
+        KeptSummary,
+        r#"select id, summary_text as text, coalesce(array_to_string(key_topics, ' '), '') as "topics!"
+             from public.conversation_summaries
+            where gym_id = $1 and session_id = $2 and ($3 or written_by <> 'jarvis')"#,
         gym.as_uuid(),
         session.as_str(),
+        with_ours,
     )
     .fetch_optional(&mut **tx)
     .await?)
 }
 
-/// Gives a summary of another application other words, without topics and without the vector of the old ones. False, and
-/// nothing changed, when its member no longer agrees to be remembered.
-pub async fn reword_summary(tx: &mut ScopedTx, gym: GymId, id: Uuid, text: &str) -> Result<bool, DbError> {
+/// Gives a summary other words, without topics and without the vector of the old ones. One that is `not_of_health` any
+/// more says so. False, and nothing changed, when its member no longer agrees to be remembered.
+pub async fn reword_summary(
+    tx: &mut ScopedTx,
+    gym: GymId,
+    id: Uuid,
+    text: &str,
+    not_of_health: bool,
+) -> Result<bool, DbError> {
     let mut savepoint = Connection::begin(&mut **tx).await?;
     let done = sqlx::query!(
         "update public.conversation_summaries
-            set summary_text = $3, key_topics = null, embedding = null, embedding_model = 'unknown'
+            set summary_text = $3, key_topics = null, embedding = null, embedding_model = 'unknown',
+                tells_health = tells_health and not $4
           where gym_id = $1 and id = $2",
         gym.as_uuid(),
         id,
         text,
+        not_of_health,
     )
     .execute(&mut *savepoint)
     .await;
@@ -194,7 +212,7 @@ pub async fn reword_summary(tx: &mut ScopedTx, gym: GymId, id: Uuid, text: &str)
     }
 }
 
-/// Removes a summary of another application whose member no longer agrees to be remembered: it cannot be reworded.
+/// Removes a summary that cannot be reworded: its member no longer agrees to be remembered, or nothing would be left.
 pub async fn delete_summary(tx: &mut ScopedTx, gym: GymId, id: Uuid) -> Result<(), DbError> {
     sqlx::query!(
         "delete from public.conversation_summaries where gym_id = $1 and id = $2",
@@ -219,6 +237,58 @@ pub async fn forget(tx: &mut ScopedTx, gym: GymId, fact: FactId) -> Result<bool,
         r#"select jarvis.forget_fact($1, $2) as "forgotten!""#,
         gym.as_uuid(),
         fact.as_uuid()
+    )
+    .fetch_one(&mut **tx)
+    .await?)
+}
+
+/// Keeps a fingerprint of a fact that is forgotten, of its key and of its slot, so that what was said before is not read
+/// as the same fact again.
+pub async fn leave_mark(
+    tx: &mut ScopedTx,
+    gym: GymId,
+    member: MemberId,
+    fact: &Fact,
+    now: DateTime<Utc>,
+) -> Result<(), DbError> {
+    sqlx::query!(
+        "insert into jarvis.forgotten_facts as t (gym_id, member_id, mark, forgotten_at)
+         select $1, $2, m.mark, $7
+           from unnest(jarvis.fact_marks($2, $3, $4, array[$6::text, jarvis.slot_of($3, $4, $5)])) as m (mark)
+         on conflict (gym_id, member_id, mark)
+         do update set forgotten_at = greatest(t.forgotten_at, excluded.forgotten_at)",
+        gym.as_uuid(),
+        member.as_uuid(),
+        fact.category.as_str(),
+        fact.fact_key,
+        fact.fact_value,
+        fact.slot,
+        now,
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Whether a fact of this key or slot was forgotten at, or after, the moment at which it was said.
+pub async fn is_forgotten(
+    tx: &mut ScopedTx,
+    gym: GymId,
+    member: MemberId,
+    (category, key, value): (Category, &str, &Value),
+    said_at: DateTime<Utc>,
+) -> Result<bool, DbError> {
+    Ok(sqlx::query_scalar!(
+        r#"select exists (select from jarvis.forgotten_facts t
+                           where t.gym_id = $1 and t.member_id = $2 and t.forgotten_at >= $6
+                             and t.mark = any (jarvis.fact_marks($2, $3, $4, array[jarvis.slot_of($3, $4, $5)])))
+                  as "forgotten!""#,
+        gym.as_uuid(),
+        member.as_uuid(),
+        category.as_str(),
+        key,
+        value,
+        said_at,
     )
     .fetch_one(&mut **tx)
     .await?)

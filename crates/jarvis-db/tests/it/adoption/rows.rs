@@ -120,6 +120,12 @@ async fn what_the_rules_refuse_is_settled_and_told() {
             "[\"rock\", \"jazz\"] false 0.60"
         ]
     );
+    let placed = lines(
+        test.url(),
+        "select format('%s %s', slot, expires_at > now()) from public.member_facts where fact_key in ('marathon', 'musique') order by fact_key",
+    )
+    .await;
+    assert_eq!(placed, ["goal.run.marathon t", "preference.music t"]);
     let states = lines(
         test.url(),
         "select format('%s %s %s', session_id, state, state_reason) from public.conversation_sessions

@@ -58,6 +58,8 @@ insert into jarvis.fact_endings (gym_id, member_id, fact_id) select gym_id, memb
 insert into jarvis.fact_proposals (gym_id, member_id, first_fact, other_fact, reason)
 select i.gym_id, i.member_id, least(i.id, g.id), greatest(i.id, g.id), 'same_value'
   from public.member_facts i join public.member_facts g using (gym_id, member_id) where i.category = 'injury' and g.category = 'goal';
+insert into jarvis.forgotten_facts (gym_id, member_id, mark, forgotten_at)
+select gym_id, member_id, encode(sha256(session_id::bytea), 'hex'), now() from world.full_lives;
 insert into public.conversation_summaries (session_id, member_id, gym_id, summary_text, embedding, embedding_model)
 select session_id, member_id, gym_id, 'Genou droit douloureux.', v.embedding, 'e5-use-multilingual'
   from world.full_lives, (select array_agg(case i when 1 then 1.0 else 0.0 end)::extensions.vector as embedding
