@@ -311,8 +311,9 @@ async fn a_conversation_that_was_being_read_while_the_gym_switched_is_read_again
     process::process_session(&stage.memory, gym.id, &session)
         .await
         .unwrap();
-    let stale = "select count(*) from jarvis.memory_windows where embedding_model = 'text-embedding-3-small'";
-    assert_eq!(stage.count(stale).await, 0);
+    let of_the_old =
+        "select count(*) from jarvis.memory_windows where embedding_model = 'text-embedding-3-small'";
+    assert_eq!(stage.count(of_the_old).await, 0);
     assert_eq!(
         stage.count(EMBEDDED).await,
         0,

@@ -89,17 +89,16 @@ pub async fn models(conn: &mut PgConnection) -> anyhow::Result<Vec<Finding>> {
     let degraded = invariant::read_by_rules_instead(conn, now - RECENT).await?;
     let ending = embeddings::ending_models(now.date_naive())?;
     let allowing = invariant::gyms_with_external_models(conn).await?;
-    let unused = if embeddings::reader_from_environment()?.is_some() {
-        Vec::new()
-    } else {
-        allowing
-    };
+    let reads_here = embeddings::reader_from_environment()?.is_some();
+    let unused = if reads_here { Vec::new() } else { allowing };
     let refusing = match ProviderSettings::from_environment()? {
         Some(provider) => invariant::gyms_refusing(conn, &provider.model).await?,
         None => Vec::new(),
     };
+    // Where no model is set to read, none was missed: a gym may allow one for its embeddings alone.
     let in_words = degraded
         .into_iter()
+        .filter(|(reason, _)| reads_here || reason != jarvis_memory::degraded::NO_MODEL)
         .map(|(reason, count)| format!("{reason}: {count}"));
     let last_days = ending.into_iter().map(|end| {
         let successor = end
