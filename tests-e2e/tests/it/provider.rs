@@ -114,15 +114,20 @@ impl Stage {
         Caller::new(&self.server.address, "").get("/readyz").await.1
     }
 
-    /// One summary and one row of the ledger per conversation, and no trace of words or key.
-    async fn conclude(self, conversations: i64) {
+    /// One summary and one row of the ledger per conversation, beside those of useless replies that told their cost, and no
+    /// trace of words or key.
+    async fn conclude(self, conversations: i64, useless: i64) {
         let pool = self.db.admin_pool();
         let summaries = "select count(*) from public.conversation_summaries where embedding is not null";
         assert_eq!(count(pool, summaries).await, conversations);
         let paid = "select count(distinct session_id) from jarvis.usage_ledger where input_tokens > 0 and cost_usd is null";
         assert_eq!(count(pool, paid).await, conversations);
-        let doubled = "select count(*) - count(distinct session_id) from jarvis.usage_ledger where session_id is not null";
+        let doubled = "select count(*) - count(distinct session_id) from jarvis.usage_ledger
+                        where session_id is not null and input_tokens <> 3";
         assert_eq!(count(pool, doubled).await, 0);
+        let paid_for_nothing =
+            "select count(distinct session_id) from jarvis.usage_ledger where input_tokens = 3";
+        assert_eq!(count(pool, paid_for_nothing).await, useless);
         let counted =
             "select count(*) from jarvis.jobs where kind = 'memory.process_session' and attempt > 1";
         assert_eq!(count(pool, counted).await, 0, "waiting is no try");
@@ -136,6 +141,7 @@ impl Stage {
     }
 }
 
+/// A reply that costs three tokens.
 fn list(data: &Value) -> Fault {
     Fault::text(
         json!({"object": "list", "data": data, "usage": {"prompt_tokens": 3, "total_tokens": 3}}).to_string(),
@@ -184,7 +190,8 @@ async fn whatever_the_provider_answers_nothing_is_lost_and_no_nonsense_is_stored
         stage.processed(&session).await;
         assert_eq!(stage.recall().await, "embedding", "{cause}");
     }
-    stage.conclude(conversations).await;
+    // The four lists that are none say what they cost.
+    stage.conclude(conversations, 4).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -219,7 +226,7 @@ async fn a_provider_that_is_down_is_left_alone_and_everything_follows_when_it_is
     }
     let ready = stage.readiness().await;
     assert_eq!(ready["embedding"]["status"], "ready", "{ready}");
-    stage.conclude(4).await;
+    stage.conclude(4, 0).await;
 }
 
 #[tokio::test]
