@@ -1,9 +1,10 @@
 //! Complaints, worries and the wish to leave.
 
+use super::clause::Clause;
 use super::found::{Found, Scene, put};
 use super::lexicon::{self, Section};
 use super::pattern::{Match, Rule, rules};
-use super::reading::{Clause, Negation};
+use super::reading::Negation;
 use jarvis_core::Category;
 use serde_json::{Map, Value};
 use std::sync::LazyLock;

@@ -1,7 +1,8 @@
 //! A fact on its way out: what a category's rules found in one turn.
 
+use super::clause::Clause;
 use super::pattern::Match;
-use super::reading::{Clause, Reading};
+use super::reading::Reading;
 use chrono::NaiveDate;
 use jarvis_core::{Category, FactDraft};
 use serde_json::{Map, Value};

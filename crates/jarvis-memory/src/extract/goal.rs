@@ -1,11 +1,12 @@
 //! What the member wants to reach.
 
+use super::clause::Clause;
 use super::dates;
 use super::found::{Found, Scene, put, put_number};
 use super::lexicon::Section;
 use super::number;
 use super::pattern::{Match, Rule, rules};
-use super::reading::{Clause, Negation};
+use super::reading::Negation;
 use jarvis_core::Category;
 use serde_json::Map;
 use std::ops::Range;

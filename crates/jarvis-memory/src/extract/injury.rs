@@ -1,13 +1,14 @@
 //! Health: what hurts, what was operated on, what the member must leave out, and what is over.
 
 use super::avoid::attach_avoidance;
+use super::clause::Clause;
 use super::dates;
 use super::found::{Found, Scene, put, put_number};
 use super::lexicon::{self, Section};
 use super::number;
 use super::pattern::{Match, Rule, rules};
 use super::place::{Place, more_places};
-use super::reading::{Clause, Negation};
+use super::reading::Negation;
 use super::recovery::{push_recovery, recoveries, topic_is_over};
 use super::token::Token;
 use jarvis_core::Category;

@@ -8,6 +8,7 @@
 //! A turn that says it is a joke, or that tries to steer the assistant ("ignore tes instructions"), yields nothing.
 
 mod avoid;
+mod clause;
 mod concern;
 mod dates;
 mod found;

@@ -1,10 +1,10 @@
 //! Where a trouble sits: a part of the body, its side, and lists of such places.
 
+use super::clause::Clause;
 use super::found::{Found, Scene, put};
 use super::injury::trouble;
 use super::lexicon::{self, Section};
 use super::pattern::{Match, Rule};
-use super::reading::Clause;
 use serde_json::{Map, Value};
 use std::ops::Range;
 

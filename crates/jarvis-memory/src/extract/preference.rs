@@ -1,9 +1,10 @@
 //! What the member likes, dislikes and is used to.
 
+use super::clause::Clause;
 use super::found::{Found, Scene, put};
 use super::lexicon::{self, Section};
 use super::pattern::{Match, Rule, rules};
-use super::reading::{Clause, Negation};
+use super::reading::Negation;
 use super::token::Token;
 use jarvis_core::Category;
 use serde_json::Map;

@@ -1,9 +1,10 @@
 //! What the member reached. Recoveries come from the health rules.
 
+use super::clause::Clause;
 use super::found::{Found, Scene, put, put_number};
 use super::lexicon::{self, Section};
 use super::pattern::{Match, Rule, rules};
-use super::reading::{Clause, Negation};
+use super::reading::Negation;
 use jarvis_core::Category;
 use serde_json::Map;
 use std::sync::LazyLock;
