@@ -103,3 +103,5 @@ select set_config('role', current_setting('jarvis.migrating_role'), true);
 revoke create on schema jarvis from jarvis_writer;
 revoke update (reason, state, decided_by, decided_at, created_at) on jarvis.fact_proposals from jarvis_writer;
 update jarvis.fact_slots set identity = '{subject}' where slot = 'concern';
+comment on column jarvis.fact_slots.identity is 'Ce qui distingue deux cases, dans l''ordre (partie du corps, côté, exercice, …).';
+comment on column jarvis.fact_slots.many is 'Vrai si un membre peut en avoir plusieurs.';
