@@ -5,6 +5,7 @@ use crate::endpoints::kiosks::pair::PairInput;
 use crate::endpoints::kiosks::token::KioskTokenInput;
 use crate::endpoints::members::recall::RecallInput;
 use crate::endpoints::sessions::close::CloseSessionInput;
+use crate::endpoints::sessions::context::ContextInput;
 use crate::endpoints::sessions::open::OpenSessionInput;
 use crate::fact_views::{CorrectFactInput, DecideProposalInput, StateFactInput};
 use crate::fields::FromFields;
@@ -66,13 +67,14 @@ impl Modify for Schemes {
 }
 
 /// Requests that may hold no other fields than those listed, and the fields that are read.
-const STRICT: [(&str, &[&str]); 9] = [
+const STRICT: [(&str, &[&str]); 10] = [
     ("PairInput", PairInput::FIELDS),
     ("KioskTokenInput", KioskTokenInput::FIELDS),
     ("SignInInput", SignInInput::FIELDS),
     ("OpenSessionInput", OpenSessionInput::FIELDS),
     ("CloseSessionInput", CloseSessionInput::FIELDS),
     ("RecallInput", RecallInput::FIELDS),
+    ("ContextInput", ContextInput::FIELDS),
     ("StateFactInput", StateFactInput::FIELDS),
     ("CorrectFactInput", CorrectFactInput::FIELDS),
     ("DecideProposalInput", DecideProposalInput::FIELDS),
