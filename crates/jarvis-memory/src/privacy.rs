@@ -260,19 +260,6 @@ pub async fn gym_of(memory: &Memory, scope: &Scope, member: MemberId) -> Result<
     Ok(member::find(&mut tx, member).await?.map(|m| m.gym_id))
 }
 
-/// As [`note_read`], for a member whose gym is not known here; nothing when `scope` sees no such member.
-pub async fn note_read_of(
-    memory: &Memory,
-    scope: &Scope,
-    member: MemberId,
-    read: Read,
-) -> Result<(), MemoryError> {
-    match gym_of(memory, scope, member).await? {
-        Some(gym) => note_read(memory, scope, gym, member, read, None).await,
-        None => Ok(()),
-    }
-}
-
 /// Everything that a member is handed out on request: tables by name, with their rows. None when `scope` sees no such
 /// member. The export is entered in the audit.
 pub async fn export(

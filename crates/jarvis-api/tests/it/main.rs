@@ -4,6 +4,7 @@
     reason = "a test ends where something unexpected happens"
 )]
 
+mod audited;
 mod documents;
 mod embeddings;
 mod events;

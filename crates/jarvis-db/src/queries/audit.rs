@@ -53,6 +53,27 @@ pub async fn note_read(
     Ok(())
 }
 
+/// As [`note_read`], of several members; one who occurs twice is entered once.
+pub async fn note_reads(
+    tx: &mut ScopedTx,
+    gym: GymId,
+    members: &[MemberId],
+    read: Read,
+) -> Result<(), DbError> {
+    let (action, entity) = read.words();
+    let members: Vec<Uuid> = members.iter().map(|m| m.as_uuid()).collect();
+    sqlx::query(
+        "select jarvis.note_read($1, m.id, $3, $4, null) from (select distinct unnest($2::uuid[])) as m (id)",
+    )
+    .bind(gym.as_uuid())
+    .bind(members)
+    .bind(action)
+    .bind(entity)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
 /// Which entries.
 #[derive(Debug, Clone, Default)]
 pub struct Filter<'a> {

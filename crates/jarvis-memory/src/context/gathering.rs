@@ -128,7 +128,10 @@ pub async fn preview(
     };
     let consents = consent::in_force(&mut tx, member.gym_id, member.id).await?;
     let language = member.language;
-    read(&mut tx, &member, &consents, language, now).await.map(Some)
+    let context = read(&mut tx, &member, &consents, language, now).await?;
+    audit::note_read(&mut tx, member.gym_id, member.id, Read::Context, None).await?;
+    tx.commit().await?;
+    Ok(Some(context))
 }
 
 /// The context for what the member of a kiosk's open session says now. Facts are read whatever it takes; what fits the

@@ -1,6 +1,7 @@
 //! What people do with facts: state, correct, confirm, retire, merge and forget them; and how facts end by themselves.
 
 mod forget;
+pub mod read;
 mod tend;
 mod words;
 
@@ -13,6 +14,7 @@ use crate::extract::is_plain;
 use crate::quarantine::value_steers;
 use crate::{Memory, MemoryError};
 use jarvis_core::{Category, ErrorCode, Fact, FactId, GymId, MemberId, Scope};
+use jarvis_db::queries::audit;
 use jarvis_db::queries::fact::person::{self, OwnedFact};
 use jarvis_db::queries::fact::{self, proposal};
 use jarvis_db::queries::member;
@@ -159,6 +161,7 @@ pub async fn decide(
         fact::retire(&mut tx, gym, gone.id, None).await?;
     }
     let by = scope.actor().map(|actor| actor.to_string()).unwrap_or_default();
+    audit::note_read(&mut tx, gym, found.member_id, audit::Read::Facts, None).await?;
     proposal::decide(&mut tx, gym, id, decision != Decision::Reject, &by, now).await?;
     let decided = proposal::find(&mut tx, gym, id).await?.ok_or_else(not_found)?;
     tx.commit().await?;

@@ -13,6 +13,7 @@ use chrono::{DateTime, Utc};
 use jarvis_core::{
     ConsentSet, ErrorCode, EventId, GymId, Language, MemberId, Purpose, Scope, SessionId, SessionState,
 };
+use jarvis_db::queries::audit::{self, Read};
 use jarvis_db::queries::session::Session;
 use jarvis_db::queries::summary::Match;
 use jarvis_db::queries::window::{self, Near, Question, Weights};
@@ -199,7 +200,12 @@ async fn find(
         k: query.k,
     };
     let (near, complete) = window::recall_within(&mut tx, found.gym_id, member, &question, PATIENCE).await?;
-    Ok(ranked(near, &question, complete, query.threshold).told(with_health, found.language))
+    let recalled = ranked(near, &question, complete, query.threshold).told(with_health, found.language);
+    if !(recalled.memories.is_empty() && recalled.turns.is_empty()) {
+        audit::note_read(&mut tx, found.gym_id, member, Read::Recall, None).await?;
+    }
+    tx.commit().await?;
+    Ok(recalled)
 }
 
 /// What of the rows fits. A row whose vector was not compared fits when it shares a word, or most of the concepts, with

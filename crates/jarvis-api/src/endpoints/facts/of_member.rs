@@ -13,7 +13,7 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use jarvis_core::{Actor, ErrorCode, MemberId, Scope};
-use jarvis_db::queries::fact::{self, FactFilter, past};
+use jarvis_db::queries::fact::FactFilter;
 use jarvis_db::queries::member::{self, Member};
 use jarvis_memory::facts;
 use utoipa::IntoParams;
@@ -112,8 +112,7 @@ pub(crate) async fn list_facts(
             include_inactive: query.all,
             most_others: None,
         };
-        let mut tx = state.memory.db.begin(&person.scope()).await?;
-        let facts = fact::list(&mut tx, found.gym_id, member, filter, now).await?;
+        let facts = facts::read::list(&state.memory, &person.scope(), found.gym_id, member, filter).await?;
         return Ok(Json(FactsView {
             facts: facts.into_iter().map(|f| LivingFactView::of(f, now)).collect(),
         }));
@@ -127,8 +126,8 @@ pub(crate) async fn list_facts(
     }
     let then = as_of.of(&found).ok_or_else(|| invalid(AS_OF_RULE))?;
     let server = Scope::gym(found.gym_id, Actor::User(person.account.id));
-    let mut tx = state.memory.db.begin(&server).await?;
-    let facts = past::list_as_of(&mut tx, found.gym_id, member, then, query.all).await?;
+    let facts =
+        facts::read::list_as_of(&state.memory, &server, found.gym_id, member, then, query.all).await?;
     Ok(Json(FactsView {
         facts: facts
             .into_iter()
@@ -163,8 +162,7 @@ pub(crate) async fn fact_history(
 ) -> Result<Json<FactHistoryView>, Problem> {
     let found = find(&state, &person.scope(), member).await?;
     let server = Scope::gym(found.gym_id, Actor::User(person.account.id));
-    let mut tx = state.memory.db.begin(&server).await?;
-    let lines = fact::list_history(&mut tx, found.gym_id, member).await?;
+    let lines = facts::read::history(&state.memory, &server, found.gym_id, member).await?;
     Ok(Json(FactHistoryView {
         changes: lines.into_iter().map(Into::into).collect(),
     }))

@@ -38,8 +38,7 @@ pub(crate) async fn list_proposals(
     let mut proposals = Vec::new();
     for gym in gyms {
         let server = Scope::gym(gym.id, Actor::User(person.account.id));
-        let mut tx = state.memory.db.begin(&server).await?;
-        let found = proposal::list_pending(&mut tx, gym.id, None, MOST).await?;
+        let found = facts::read::proposals(&state.memory, &server, gym.id, None, MOST).await?;
         proposals.extend(found.into_iter().map(|p| ProposalView::of(p, now)));
     }
     Ok(Json(ProposalsView { proposals }))

@@ -7,8 +7,8 @@ use crate::state::ApiState;
 use axum::Json;
 use axum::extract::State;
 use jarvis_core::ErrorCode;
-use jarvis_db::queries::fact::review;
 use jarvis_db::queries::gym;
+use jarvis_memory::facts;
 
 pub(crate) const ERRORS: &[ErrorCode] = &[ErrorCode::Forbidden];
 
@@ -25,9 +25,11 @@ pub(crate) async fn review_facts(
 ) -> Result<Json<ReviewView>, Problem> {
     let now = state.memory.clock.now();
     let mut tx = state.memory.db.begin(&person.scope()).await?;
+    let gyms = gym::list(&mut tx).await?;
+    tx.commit().await?;
     let mut items = Vec::new();
-    for gym in gym::list(&mut tx).await? {
-        let found = review::list(&mut tx, gym.id, now, MOST).await?;
+    for gym in gyms {
+        let found = facts::read::review(&state.memory, &person.scope(), gym.id, MOST).await?;
         items.extend(found.into_iter().map(|item| ReviewItemView::of(item, now)));
     }
     Ok(Json(ReviewView { items }))

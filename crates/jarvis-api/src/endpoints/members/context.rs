@@ -8,7 +8,6 @@ use axum::Json;
 use axum::extract::State;
 use jarvis_core::ErrorCode;
 use jarvis_memory::context;
-use jarvis_memory::privacy::{self, Read};
 
 pub(crate) const ERRORS: &[ErrorCode] = &[ErrorCode::Forbidden, ErrorCode::MemberNotFound];
 
@@ -23,6 +22,5 @@ pub(crate) async fn preview_context(
 ) -> Result<Json<ContextView>, Problem> {
     let context = context::preview(&state.memory, person.scope(), member).await?;
     let context = context.ok_or_else(|| Problem::new(ErrorCode::MemberNotFound))?;
-    privacy::note_read_of(&state.memory, &person.scope(), member, Read::Context).await?;
     Ok(Json(context.into()))
 }

@@ -11,7 +11,6 @@ use axum::Json;
 use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use jarvis_core::ErrorCode;
-use jarvis_memory::privacy::{self, Read};
 use jarvis_memory::recall::{self, DEFAULT_THRESHOLD, MAX_K, MAX_QUERY_CHARS, RecallQuery};
 use std::ops::RangeInclusive;
 use utoipa::{IntoParams, ToSchema};
@@ -110,7 +109,6 @@ pub(crate) async fn recall_member(
     input: RecallInput,
 ) -> Result<Json<RecalledView>, Problem> {
     let recalled = recall::recall(&state.memory, person.scope(), member, &input.into_query()).await?;
-    privacy::note_read_of(&state.memory, &person.scope(), member, Read::Recall).await?;
     Ok(Json(recalled.into()))
 }
 
@@ -125,7 +123,6 @@ pub(crate) async fn ask_member_memory(
     Input(input): Input<RecallInput>,
 ) -> Result<Json<RecalledView>, Problem> {
     let recalled = recall::recall(&state.memory, person.scope(), member, &input.into_query()).await?;
-    privacy::note_read_of(&state.memory, &person.scope(), member, Read::Recall).await?;
     Ok(Json(recalled.into()))
 }
 

@@ -35,8 +35,8 @@ pub(super) async fn proposals(
         None => None,
     };
     let now = SystemClock.now();
-    let mut tx = desk.db.begin(&desk.scope).await?;
-    let found = proposal::list_pending(&mut tx, desk.gym, member, limit).await?;
+    let memory = wiring::memory_without_model(desk.db.clone());
+    let found = facts::read::proposals(&memory, &desk.scope, desk.gym, member, limit).await?;
     let data: Vec<Value> = found.iter().map(|p| told(p, now)).collect();
     out.data(&data, |_| {
         if found.is_empty() {

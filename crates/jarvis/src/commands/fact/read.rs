@@ -5,11 +5,13 @@ use crate::connection;
 use crate::failure::{Done, WrongUse};
 use crate::global::Global;
 use crate::output::{Output, table};
+use crate::wiring;
 use chrono::{DateTime, Days, NaiveDate, Utc};
-use jarvis_core::{Clock as _, Fact, FactId, SystemClock};
-use jarvis_db::queries::fact::person::{self, OwnedFact};
-use jarvis_db::queries::fact::{self, FactFilter, past, review};
+use jarvis_core::{Clock as _, ErrorCode, Fact, FactId, SystemClock};
+use jarvis_db::queries::fact::FactFilter;
+use jarvis_db::queries::fact::person::OwnedFact;
 use jarvis_db::queries::member;
+use jarvis_memory::facts;
 use serde_json::{Value, json};
 
 /// A fact as data, with what follows from the time: where it stands, and how sure one may be of it.
@@ -56,12 +58,12 @@ pub(super) async fn list(
     let desk = connection::desk(global, at.gym()).await?;
     let id = connection::find_member(&desk, member).await?;
     let now = SystemClock.now();
-    let mut tx = desk.db.begin(&desk.scope).await?;
+    let memory = wiring::memory_without_model(desk.db.clone());
     let filter = FactFilter {
         include_inactive: all,
         most_others: None,
     };
-    let facts = fact::list(&mut tx, desk.gym, id, filter, now).await?;
+    let facts = facts::read::list(&memory, &desk.scope, desk.gym, id, filter).await?;
     let data: Vec<Value> = facts.iter().map(|f| told(f, now)).collect();
     out.data(&data, |_| {
         if facts.is_empty() {
@@ -82,14 +84,16 @@ pub(super) async fn list_as_of(
 ) -> anyhow::Result<Done> {
     let desk = connection::desk(global, at.gym()).await?;
     let id = connection::find_member(&desk, member).await?;
+    let memory = wiring::memory_without_model(desk.db.clone());
     let mut tx = desk.db.begin(&desk.scope).await?;
     let whose = member::find(&mut tx, id).await?;
+    tx.commit().await?;
     let whose = whose.ok_or_else(|| WrongUse("the member was removed just now".to_owned()))?;
     let end = day
         .checked_add_days(Days::new(1))
         .and_then(|next| whose.begin_of(next))
         .ok_or_else(|| WrongUse(format!("there was no day {day}")))?;
-    let facts = past::list_as_of(&mut tx, desk.gym, id, end, all).await?;
+    let facts = facts::read::list_as_of(&memory, &desk.scope, desk.gym, id, end, all).await?;
     let data: Vec<Value> = facts
         .iter()
         .map(|f| {
@@ -143,20 +147,24 @@ pub(super) async fn show(global: &Global, out: Output, id: FactId, at: &At) -> a
 
 /// The fact with this id in the desk's gym.
 pub(super) async fn find(desk: &connection::GymDesk, id: FactId) -> anyhow::Result<OwnedFact> {
-    let mut tx = desk.db.begin(&desk.scope).await?;
-    let found = person::find(&mut tx, id).await?;
-    Ok(found.ok_or_else(|| {
-        WrongUse(format!(
-            "this gym has no fact {id}; see `jarvis fact list MEMBER`"
-        ))
-    })?)
+    let memory = wiring::memory_without_model(desk.db.clone());
+    facts::read::get(&memory, &desk.scope, id).await.map_err(|error| {
+        if error.code() == ErrorCode::FactNotFound {
+            WrongUse(format!(
+                "this gym has no fact {id}; see `jarvis fact list MEMBER`"
+            ))
+            .into()
+        } else {
+            error.into()
+        }
+    })
 }
 
 pub(super) async fn history(global: &Global, out: Output, member: &str, at: &At) -> anyhow::Result<Done> {
     let desk = connection::desk(global, at.gym()).await?;
     let id = connection::find_member(&desk, member).await?;
-    let mut tx = desk.db.begin(&desk.scope).await?;
-    let lines = fact::list_history(&mut tx, desk.gym, id).await?;
+    let memory = wiring::memory_without_model(desk.db.clone());
+    let lines = facts::read::history(&memory, &desk.scope, desk.gym, id).await?;
     out.data(&lines, |lines| {
         let rows = lines.iter().map(|l| {
             let fact = format!("{}/{}", l.category, l.fact_key);
@@ -176,8 +184,8 @@ pub(super) async fn history(global: &Global, out: Output, member: &str, at: &At)
 pub(super) async fn review(global: &Global, out: Output, limit: i64, at: &At) -> anyhow::Result<Done> {
     let desk = connection::desk(global, at.gym()).await?;
     let now = SystemClock.now();
-    let mut tx = desk.db.begin(&desk.scope).await?;
-    let items = review::list(&mut tx, desk.gym, now, limit).await?;
+    let memory = wiring::memory_without_model(desk.db.clone());
+    let items = facts::read::review(&memory, &desk.scope, desk.gym, limit).await?;
     let data: Vec<Value> = items
         .iter()
         .map(|item| {

@@ -12,9 +12,9 @@ use crate::output::{Output, table, talk};
 use crate::wiring;
 use chrono::NaiveDate;
 use jarvis_core::{Clock as _, Language, MemberId, SystemClock};
+use jarvis_db::queries::consent;
 use jarvis_db::queries::member::{self, NewMember};
 use jarvis_db::queries::privacy as rows;
-use jarvis_db::queries::{audit, consent};
 use jarvis_memory::{context, privacy};
 
 /// The people of a gym.
@@ -222,7 +222,6 @@ async fn show(desk: &GymDesk, out: Output, id: MemberId) -> anyhow::Result<()> {
     let member = member.ok_or_else(|| WrongUse("the member was removed just now".to_owned()))?;
     let consents = consent::in_force(&mut tx, desk.gym, id).await?;
     let restriction = rows::restriction(&mut tx, desk.gym, id).await?;
-    audit::note_read(&mut tx, desk.gym, id, audit::Read::Context, None).await?;
     tx.commit().await?;
     let memory = wiring::memory_without_model(desk.db.clone());
     let context = context::preview(&memory, desk.scope, id).await?;
@@ -262,9 +261,7 @@ async fn show_context(desk: &GymDesk, out: Output, id: MemberId, words: Option<&
         Some(context::preview_for_words(&memory, desk.scope, id, words).await?)
     } else {
         let memory = wiring::memory_without_model(desk.db.clone());
-        let context = context::preview(&memory, desk.scope, id).await?;
-        privacy::note_read(&memory, &desk.scope, desk.gym, id, audit::Read::Context, None).await?;
-        context
+        context::preview(&memory, desk.scope, id).await?
     };
     let context = context.ok_or_else(|| WrongUse("the member was removed just now".to_owned()))?;
     for (note, told) in [
