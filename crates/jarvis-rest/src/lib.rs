@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod cache;
+pub mod claim_path;
 pub mod error;
 pub mod plan;
 pub mod request;
@@ -12,6 +13,7 @@ pub mod sql;
 pub mod sqlstate;
 pub mod token;
 
+pub use claim_path::ClaimPath;
 pub use error::RestError;
 pub use service::{Rest, StartError};
 pub use settings::{Settings, TxEnd};

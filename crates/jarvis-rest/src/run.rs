@@ -194,7 +194,7 @@ async fn execute(tx: &mut Transaction<'static, Postgres>, sql: Sql) -> Result<()
 
 /// The one place where a text that was made becomes a statement: [`Sql`] lets only constants, quoted identifiers and what
 /// the catalogue spelled into it.
-fn bound(text: String, params: Vec<Param>) -> Query<'static, Postgres, PgArguments> {
+pub(crate) fn bound(text: String, params: Vec<Param>) -> Query<'static, Postgres, PgArguments> {
     let mut query = sqlx::query(AssertSqlSafe(text));
     for param in params {
         query = match param {

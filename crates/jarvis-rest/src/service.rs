@@ -11,7 +11,7 @@ use crate::token::{Keys, UnreadableKeys, identify};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jarvis_core::clock::SharedClock;
 use sqlx::PgPool;
@@ -139,6 +139,17 @@ impl Rest {
         })
     }
 
+    /// The header by which a request is followed, to be given back.
+    fn traced(&self, headers: &HeaderMap) -> Option<(HeaderName, HeaderValue)> {
+        let loaded = self.loaded().ok();
+        let settings = loaded
+            .as_ref()
+            .map_or(&self.0.settings, |loaded| &loaded.settings);
+        let name = HeaderName::try_from(settings.trace_header.as_deref()?).ok()?;
+        let value = headers.get(&name)?.clone();
+        Some((name, value))
+    }
+
     /// Closes its connections.
     pub async fn close(&self) {
         self.0.pool.close().await;
@@ -146,13 +157,15 @@ impl Rest {
 }
 
 async fn handle(State(rest): State<Rest>, request: Request) -> Response {
-    let origin = request.headers().get(header::ORIGIN).cloned();
-    if let (Some(_), &Method::OPTIONS, Some(_)) = (
-        &origin,
+    let from_page = request.headers().contains_key(header::ORIGIN);
+    let cors = Cors::of(&rest, request.headers());
+    let traced = rest.traced(request.headers());
+    if let (Some(cors), &Method::OPTIONS, Some(_)) = (
+        &cors,
         request.method(),
         request.headers().get(header::ACCESS_CONTROL_REQUEST_METHOD),
     ) {
-        return preflight(request.headers());
+        return preflight(cors, request.headers());
     }
     let mut times = Times::default();
     let timing = rest.loaded().is_ok_and(|loaded| loaded.settings.server_timing);
@@ -170,13 +183,16 @@ async fn handle(State(rest): State<Rest>, request: Request) -> Response {
             .headers_mut()
             .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
-    if origin.is_some() {
-        let headers = response.headers_mut();
-        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-        headers.insert(
-            header::ACCESS_CONTROL_EXPOSE_HEADERS,
-            HeaderValue::from_static(EXPOSED),
-        );
+    match &cors {
+        Some(cors) => cors.admit(response.headers_mut()),
+        // What may be done is told to everybody, but not that this page may do it.
+        None if from_page => {
+            response.headers_mut().remove(header::ACCESS_CONTROL_ALLOW_ORIGIN);
+        }
+        None => {}
+    }
+    if let Some((name, value)) = traced {
+        response.headers_mut().insert(name, value);
     }
     response
 }
@@ -227,7 +243,58 @@ async fn read_body(body: Body) -> Result<Vec<u8>, RestError> {
         .map_err(too_large)
 }
 
-fn preflight(asked: &HeaderMap) -> Response {
+/// What a page of another origin may do.
+struct Cors {
+    /// The origin that may send credentials; any may call without them when there is none.
+    named: Option<HeaderValue>,
+}
+
+impl Cors {
+    /// `None` when the request comes from no page, or from one that may not call.
+    fn of(rest: &Rest, headers: &HeaderMap) -> Option<Self> {
+        let origin = headers.get(header::ORIGIN)?;
+        let loaded = rest.loaded().ok();
+        let settings = loaded
+            .as_ref()
+            .map_or(&rest.0.settings, |loaded| &loaded.settings);
+        if settings.cors_origins.is_empty() {
+            return Some(Self { named: None });
+        }
+        let known = settings
+            .cors_origins
+            .iter()
+            .any(|known| known.as_bytes() == origin.as_bytes());
+        known.then(|| Self {
+            named: Some(origin.clone()),
+        })
+    }
+
+    fn allow(&self, headers: &mut HeaderMap) {
+        let any = HeaderValue::from_static("*");
+        headers.insert(
+            header::ACCESS_CONTROL_ALLOW_ORIGIN,
+            self.named.clone().unwrap_or(any),
+        );
+        if self.named.is_some() {
+            headers.insert(
+                header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
+                HeaderValue::from_static("true"),
+            );
+            // A cache must not give one page's answer to another.
+            headers.append(header::VARY, HeaderValue::from_static("Origin"));
+        }
+    }
+
+    fn admit(&self, headers: &mut HeaderMap) {
+        self.allow(headers);
+        headers.insert(
+            header::ACCESS_CONTROL_EXPOSE_HEADERS,
+            HeaderValue::from_static(EXPOSED),
+        );
+    }
+}
+
+fn preflight(cors: &Cors, asked: &HeaderMap) -> Response {
     let mut allowed = "Authorization".to_owned();
     if let Some(headers) = asked
         .get(header::ACCESS_CONTROL_REQUEST_HEADERS)
@@ -240,7 +307,7 @@ fn preflight(asked: &HeaderMap) -> Response {
     }
     allowed.push_str(", Accept, Accept-Language, Content-Language");
     let mut headers = HeaderMap::new();
-    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    cors.allow(&mut headers);
     let methods = "GET, POST, PATCH, PUT, DELETE, OPTIONS, HEAD";
     headers.insert(
         header::ACCESS_CONTROL_ALLOW_METHODS,

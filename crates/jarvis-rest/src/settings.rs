@@ -1,5 +1,6 @@
 //! What is exposed, to whom, and how.
 
+use crate::claim_path::ClaimPath;
 use secrecy::SecretString;
 
 /// How the data API behaves. Settings on the login role (`alter role … set pgrst.db_max_rows = …`) win over these.
@@ -14,6 +15,8 @@ pub struct Settings {
     pub anon_role: Option<String>,
     /// A function that runs before each statement: schema, name.
     pub pre_request: Option<(String, String)>,
+    /// A function that sets settings (`pgrst.…`) whenever the schema is read: schema, name.
+    pub pre_config: Option<(String, String)>,
     /// A function that answers at the root.
     pub root_function: Option<String>,
     /// Most rows of an answer.
@@ -28,12 +31,18 @@ pub struct Settings {
     pub jwt_secret: Option<SecretString>,
     /// Whom a token must be for.
     pub jwt_audience: Option<String>,
+    /// Where among the claims the role is.
+    pub role_claim: ClaimPath,
     /// Settings for the database, such as `app.settings.host`.
     pub app_settings: Vec<(String, String)>,
     /// Whether a filter may name an aliased embed by its target.
     pub legacy_target_names: bool,
     /// Whether `Server-Timing` is told.
     pub server_timing: bool,
+    /// Pages of these origins may call with credentials; pages of any origin may call without when there is none.
+    pub cors_origins: Vec<String>,
+    /// A header that is given back as it came, by which a request is followed through logs.
+    pub trace_header: Option<String>,
     /// Columns of these types are left out of `*`: schema-free names such as `vector`.
     pub private_types: Vec<String>,
 }
@@ -45,6 +54,7 @@ impl Default for Settings {
             extra_search_path: vec!["public".to_owned()],
             anon_role: None,
             pre_request: None,
+            pre_config: None,
             root_function: None,
             max_rows: None,
             aggregates: false,
@@ -52,9 +62,12 @@ impl Default for Settings {
             tx_end: TxEnd::Commit,
             jwt_secret: None,
             jwt_audience: None,
+            role_claim: ClaimPath::default(),
             app_settings: Vec::new(),
             legacy_target_names: true,
             server_timing: false,
+            cors_origins: Vec::new(),
+            trace_header: None,
             private_types: Vec::new(),
         }
     }
@@ -79,6 +92,18 @@ impl Settings {
                     tracing::warn!(setting = name, "the role's setting is no number");
                 }
             }
+            "pgrst.server_cors_allowed_origins" => {
+                let origins = value
+                    .split(',')
+                    .map(str::trim)
+                    .filter(|origin| !origin.is_empty());
+                self.cors_origins = origins.map(str::to_owned).collect();
+            }
+            "pgrst.server_trace_header" => self.trace_header = (!value.is_empty()).then(|| value.to_owned()),
+            "pgrst.jwt_role_claim_key" => match value.parse() {
+                Ok(path) => self.role_claim = path,
+                Err(error) => tracing::warn!(setting = name, %error, "the role's setting is no path"),
+            },
             "pgrst.db_tx_end" => match value.parse() {
                 Ok(end) => self.tx_end = end,
                 Err(error) => tracing::warn!(setting = name, %error, "the role's setting is unknown"),

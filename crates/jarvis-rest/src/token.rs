@@ -85,7 +85,7 @@ pub fn identify(
         Some(token) => verified(token, keys)?,
     };
     check(&claims, settings, now)?;
-    let role = match claims.get("role") {
+    let role = match settings.role_claim.find(&claims) {
         Some(Value::String(role)) => Some(role.clone()),
         Some(other) => Some(other.to_string()),
         None => settings.anon_role.clone(),

@@ -6,8 +6,9 @@ use super::relationship::{ForeignKey, Kind, Relationship, View, all};
 use super::views::{self, Origins};
 use super::{Argument, Column, Name, Returns, Routine, SchemaCache, Table};
 use crate::request::media::MediaType;
+use crate::run::bound;
 use crate::settings::Settings;
-use crate::sql::Spelled;
+use crate::sql::{Spelled, Sql};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use sqlx::{Connection as _, PgConnection};
@@ -93,11 +94,7 @@ struct HandlerRow {
 /// Reads what these schemas hold. In a transaction of its own, which changes nothing.
 pub async fn load(connection: &mut PgConnection, settings: &Settings) -> Result<Loaded, sqlx::Error> {
     let mut tx = connection.begin().await?;
-    let mut settings = settings.clone();
-    let own: Vec<(String, String)> = ask(&mut tx, include_str!("sql/own_settings.sql"), &[]).await?;
-    for (name, value) in own {
-        settings.overlay(&name, &value);
-    }
+    let settings = effective(&mut tx, settings).await?;
     sqlx::query("select set_config('search_path', '', true)")
         .execute(&mut *tx)
         .await?;
@@ -167,6 +164,40 @@ pub async fn load(connection: &mut PgConnection, settings: &Settings) -> Result<
         cache.role_settings.entry(role).or_default().push((name, value));
     }
     Ok(Loaded { cache, settings })
+}
+
+/// The settings, with those of the login role and of the function for settings on top.
+async fn effective(connection: &mut PgConnection, settings: &Settings) -> Result<Settings, sqlx::Error> {
+    let mut settings = settings.clone();
+    let configured = match &settings.pre_config {
+        Some(function) => preconfigured(&mut *connection, function).await?,
+        None => Vec::new(),
+    };
+    let own: Vec<(String, String)> = ask(&mut *connection, include_str!("sql/own_settings.sql"), &[]).await?;
+    for (name, value) in own.into_iter().chain(configured) {
+        settings.overlay(&name, &value);
+    }
+    Ok(settings)
+}
+
+/// What the function for settings set, as the login role. One that fails sets nothing, as in PostgREST, and is logged.
+async fn preconfigured(
+    connection: &mut PgConnection,
+    (schema, name): &(String, String),
+) -> Result<Vec<(String, String)>, sqlx::Error> {
+    let mut sql = Sql::of("SELECT ");
+    sql.name(schema, name).raw("()");
+    let (text, params) = sql.finish();
+    let mut inner = connection.begin().await?;
+    match bound(text, params).execute(&mut *inner).await {
+        Ok(_) => inner.commit().await?,
+        Err(sqlx::Error::Database(error)) => {
+            tracing::error!(function = %format_args!("{schema}.{name}"), %error, "the function for settings failed");
+            inner.rollback().await?;
+        }
+        Err(error) => return Err(error),
+    }
+    ask(connection, include_str!("sql/preconfigured.sql"), &[]).await
 }
 
 async fn ask<T: DeserializeOwned>(

@@ -250,9 +250,9 @@ fn short(name: &str) -> &str {
 /// A lifted aggregate needs a name that the parent can say.
 fn name_aggregates(fields: &mut [SelectField]) {
     for field in fields {
-        if let (None, Some(aggregate)) = (&field.alias, field.aggregate) {
-            field.alias = Some(aggregate.name().to_owned());
+        if let Some(aggregate) = field.aggregate {
             field.field.whole_row = field.field.field.name == "*" && aggregate == Aggregate::Count;
+            field.alias.get_or_insert_with(|| aggregate.name().to_owned());
         }
     }
 }

@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod configured;
 mod conformance;
 mod films;
 mod grammar;

@@ -4,8 +4,9 @@ use crate::failure::{Done, WithHint, WrongUse};
 use crate::global::Global;
 use crate::output::{Output, talk};
 use crate::serving::stop_signal;
+use axum::http::HeaderName;
 use jarvis_core::SystemClock;
-use jarvis_rest::{Rest, Settings, StartError, TxEnd};
+use jarvis_rest::{ClaimPath, Rest, Settings, StartError, TxEnd};
 use secrecy::{ExposeSecret as _, SecretString};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -56,9 +57,15 @@ pub struct Arguments {
     /// Whom tokens must be for
     #[arg(long, value_name = "NAME")]
     jwt_audience: Option<String>,
+    /// Where among a token's claims the role is
+    #[arg(long, default_value = "$.role", value_name = "PATH")]
+    jwt_role_claim: ClaimPath,
     /// A function that runs before each statement, as SCHEMA.NAME
     #[arg(long, value_name = "FUNCTION")]
     pre_request: Option<String>,
+    /// A function that sets settings (`pgrst.…`) whenever the schema is read, as SCHEMA.NAME
+    #[arg(long, value_name = "FUNCTION")]
+    pre_config: Option<String>,
     /// A function of the first schema that answers at the root
     #[arg(long, value_name = "FUNCTION")]
     root_function: Option<String>,
@@ -83,6 +90,12 @@ pub struct Arguments {
     /// Refuse filters that name an embed with a label by its target
     #[arg(long)]
     strict_target_names: bool,
+    /// A page's origin that may call with credentials, as https://my.app; without it pages of any origin may call
+    #[arg(long = "cors-origin", value_name = "ORIGIN")]
+    cors_origins: Vec<String>,
+    /// A header that is given back as it came, to follow a request through logs
+    #[arg(long, value_name = "NAME")]
+    trace_header: Option<HeaderName>,
     /// Connections to the database
     #[arg(long, default_value = "10", value_name = "NUMBER")]
     connections: NonZeroU32,
@@ -105,14 +118,16 @@ impl Arguments {
             ));
         }
         let first = self.schemas[0].clone();
+        let function = |name: String| match name.split_once('.') {
+            Some((schema, function)) => (schema.to_owned(), function.to_owned()),
+            None => (first.clone(), name),
+        };
         Ok(Settings {
             schemas: self.schemas,
             extra_search_path: self.search_path,
             anon_role: self.anon_role,
-            pre_request: self.pre_request.map(|name| match name.split_once('.') {
-                Some((schema, function)) => (schema.to_owned(), function.to_owned()),
-                None => (first, name),
-            }),
+            pre_request: self.pre_request.map(function),
+            pre_config: self.pre_config.map(function),
             root_function: self.root_function,
             max_rows: self.max_rows.map(|rows| i64::from(rows.get())),
             aggregates: self.aggregates,
@@ -120,9 +135,12 @@ impl Arguments {
             tx_end: self.tx_end,
             jwt_secret: self.jwt_secret,
             jwt_audience: self.jwt_audience,
+            role_claim: self.jwt_role_claim,
             app_settings: self.app_settings,
             legacy_target_names: !self.strict_target_names,
             server_timing: self.server_timing,
+            cors_origins: self.cors_origins,
+            trace_header: self.trace_header.map(|name| name.to_string()),
             private_types: Vec::new(),
         })
     }
