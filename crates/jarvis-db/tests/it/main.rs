@@ -21,6 +21,7 @@ mod outage;
 mod policy_mutation;
 mod privacy;
 mod recall_sql;
+mod recall_steps;
 mod scope;
 mod tenancy;
 mod triggers;

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 /// The cache of a PostgreSQL of the bench's own: what a server of a few GiB is usually given, for ours and for what it is
 /// compared with.
-const CACHE_MIB: u32 = 1024;
+pub const CACHE_MIB: u32 = 1024;
 
 /// Where something is measured.
 pub struct House<'a> {
@@ -44,10 +44,11 @@ impl House<'_> {
     }
 }
 
-/// Does `work` on the database that was given, which must hold no gym, else on a PostgreSQL of its own, migrated and
-/// empty, which is removed afterwards.
+/// Does `work` on the database that was given, which must hold no gym, else on a PostgreSQL of its own with that cache,
+/// migrated and empty, which is removed afterwards.
 pub async fn in_a_house<T>(
     global: &Global,
+    cache_mib: u32,
     work: impl AsyncFnOnce(&House<'_>) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
     let folder = std::env::temp_dir().join(format!("jarvis-bench-{}", std::process::id()));
@@ -70,7 +71,7 @@ pub async fn in_a_house<T>(
         return worked;
     }
     let house = up::start_postgres_as(&EmbeddedSettings {
-        shared_buffers_mib: CACHE_MIB,
+        shared_buffers_mib: cache_mib,
         ..EmbeddedSettings::new(&folder)
     })
     .await?;

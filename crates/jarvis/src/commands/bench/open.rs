@@ -1,6 +1,6 @@
 //! `jarvis bench open`: how long a member waits for the assistant to know them, and to remember.
 
-use super::house::{House, in_a_house};
+use super::house::{CACHE_MIB, House, in_a_house};
 use super::kiosk::Kiosk;
 use super::machine::{Machine, load, median};
 use super::page::{self, Words};
@@ -113,7 +113,7 @@ pub async fn run(global: &Global, out: Output, a: &Arguments) -> anyhow::Result<
     page::check(a.page.as_deref())?;
     let bar = spinner("starting");
     let tell = |line: String| bar.set_message(line);
-    let report = in_a_house(global, async |house| measure(house, a, &tell).await).await;
+    let report = in_a_house(global, CACHE_MIB, async |house| measure(house, a, &tell).await).await;
     bar.finish_and_clear();
     let report = report?;
     page::write(a.page.as_deref(), "open", |words| section(&report, words))?;

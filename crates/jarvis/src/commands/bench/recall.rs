@@ -1,6 +1,6 @@
 //! `jarvis bench recall`: how fast and how completely one member's summaries are found.
 
-use super::house::in_a_house;
+use super::house::{CACHE_MIB, in_a_house};
 use super::machine::{Machine, load};
 use super::page::{self, Words};
 use crate::failure::Done;
@@ -13,13 +13,16 @@ use std::fmt::Write as _;
 use std::num::{NonZeroU8, NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 
-/// Our bar: this many times the guide's answers a second.
+/// Our bar: this many times the guide's answers a second, whatever the cache.
 const BAR: f64 = 50.0;
+/// The cache that PostgreSQL takes unless told otherwise.
+const DEFAULT_CACHE_MIB: u32 = 128;
 
 /// Fills a PostgreSQL of its own with made-up summaries and asks it, as a signed-in manager under row level security.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The database is made for the run and removed afterwards; 100 000 summaries take about 3 GB of disk and some minutes.
+A database is made for each run and removed afterwards; 100 000 summaries take about 3 GB of disk and some minutes. With
+--database-url there is one run, with the cache of that PostgreSQL.
 Examples:
   jarvis bench recall
   jarvis bench recall --summaries 300000 --json")]
@@ -42,13 +45,17 @@ pub struct Arguments {
     /// Rounds; the designs take turns in each
     #[arg(long, default_value = "3")]
     rounds: NonZeroU8,
+    /// Caches of PostgreSQL in MiB, one run each: what PostgreSQL takes by itself, and what a server of a few GiB is given
+    #[arg(long, value_name = "MIB", value_delimiter = ',', default_values_t = [DEFAULT_CACHE_MIB, CACHE_MIB],
+          value_parser = clap::value_parser!(u32).range(16..=65_536))]
+    cache: Vec<u32>,
     /// The same seed makes the same rows and questions
     #[arg(long, default_value = "1")]
     seed: u64,
     /// Write the figures into bench.md and bench.fr.md of this folder
     #[arg(long, value_name = "FOLDER")]
     page: Option<PathBuf>,
-    /// Exit code 3 unless everything is found and ours is 50 times as fast as the guide's
+    /// Exit code 3 unless everything is found and ours is 50 times as fast as the guide's, with each cache
     #[arg(long)]
     check: bool,
 }
@@ -67,22 +74,34 @@ pub async fn run(global: &Global, out: Output, a: &Arguments) -> anyhow::Result<
     };
     let bar = spinner("starting");
     let tell = |line| bar.set_message(line);
-    let report = in_a_house(global, async |house| {
-        Ok(measure(&house.urls.admin, &settings, &tell).await?)
-    })
-    .await;
+    let caches = if global.database_url.is_some() {
+        &a.cache[..1]
+    } else {
+        &a.cache[..]
+    };
+    let mut runs = Vec::new();
+    for cache in caches {
+        let run = in_a_house(global, *cache, async |house| {
+            Ok(measure(&house.urls.admin, &settings, &tell).await?)
+        })
+        .await;
+        if run.is_err() {
+            bar.finish_and_clear();
+        }
+        runs.push(run?);
+    }
     bar.finish_and_clear();
     let measured = Measured {
-        report: report?,
+        runs,
         machine: Machine::this(),
         load: load(),
     };
     page::write(a.page.as_deref(), "recall", |words| section(&measured, words))?;
     out.data(&measured, human)?;
-    let report = &measured.report;
-    if a.check && !(is_complete(&report.ours.buckets) && report.qps_ratio >= BAR) {
+    let good = |run: &Report| is_complete(&run.ours.buckets) && run.qps_ratio >= BAR;
+    if a.check && !measured.runs.iter().all(good) {
         talk(&format!(
-            "the bar is recall 1.0 in every bucket and {BAR} times the guide's answers a second"
+            "the bar is recall 1.0 in every bucket and {BAR} times the guide's answers a second, with each cache"
         ));
         return Ok(Done::Findings);
     }
@@ -92,8 +111,7 @@ pub async fn run(global: &Global, out: Output, a: &Arguments) -> anyhow::Result<
 /// The figures, and where they come from.
 #[derive(Debug, Serialize)]
 struct Measured {
-    #[serde(flatten)]
-    report: Report,
+    runs: Vec<Report>,
     machine: Machine,
     load: f64,
 }
@@ -103,8 +121,18 @@ fn is_complete(buckets: &BTreeMap<&'static str, Bucket>) -> bool {
     !buckets.is_empty() && buckets.values().all(|bucket| bucket.recall_at_5 >= 1.0)
 }
 
+/// The cache of a run, as PostgreSQL writes it.
+fn cache(run: &Report) -> &str {
+    run.postgresql.get("shared_buffers").map_or("?", String::as_str)
+}
+
 fn human(measured: &Measured) -> String {
-    let report = &measured.report;
+    let mut text = measured.runs.iter().map(one).collect::<String>();
+    let _ = write!(text, "load {:.1}, {}", measured.load, measured.machine.describe());
+    text
+}
+
+fn one(report: &Report) -> String {
     let row = |name: &str, d: &Design| {
         [
             name.to_owned(),
@@ -119,9 +147,13 @@ fn human(measured: &Measured) -> String {
         [row("ours", &report.ours), row("guide", &report.guide)],
     );
     let mut text = format!(
-        "{rows}\n\nours / guide: {:.0} times the answers a second\nours / floor: {:.1} times the median \
+        "shared_buffers {}\n{rows}\n\nours / guide: {:.0} times the answers a second\nours / floor: {:.1} times the median \
          (dot products {:.3} ms + round trip {:.3} ms)\n\nrecall@5 by the member's summaries (ours, guide):\n",
-        report.qps_ratio, report.floor_ratio, report.dot_products.p50_ms, report.round_trip.p50_ms
+        cache(report),
+        report.qps_ratio,
+        report.floor_ratio,
+        report.dot_products.p50_ms,
+        report.round_trip.p50_ms
     );
     for (name, ours) in &report.ours.buckets {
         let guide = report.guide.buckets.get(name).copied().unwrap_or_default();
@@ -134,23 +166,54 @@ fn human(measured: &Measured) -> String {
     let s = &report.settings;
     let _ = writeln!(
         text,
-        "\n{} summaries, {} members, heaviest {}, a question meets {:.0} rows, {} clients, seed {}, load {:.1}\n{}",
+        "\n{} summaries, {} members, heaviest {}, a question meets {:.0} rows, {} clients, seed {}\n{}\n",
         report.rows,
         s.members,
         report.heaviest,
         report.rows_met,
         s.clients,
         s.seed,
-        measured.load,
-        measured.machine.describe()
+        page::settings(&report.postgresql)
     );
-    text.push_str(&page::settings(&report.postgresql));
     text
 }
 
 fn section(measured: &Measured, words: &Words) -> String {
-    let report = &measured.report;
-    let mut text = format!("{}\n|---|---|---|---|---|---|\n", words.designs_head);
+    let mut text = String::new();
+    for report in &measured.runs {
+        tables(&mut text, report, words);
+    }
+    if let Some(report) = measured.runs.last() {
+        let s = &report.settings;
+        let same = |(name, _): &(&String, &String)| *name != "shared_buffers";
+        let settings = report.postgresql.iter().filter(same);
+        let settings = settings
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        let _ = write!(
+            text,
+            "{}: {}, {}, {}, {:.0}, {}, {:.1}.\n\n{}",
+            words.recall_gym,
+            report.rows,
+            s.members,
+            report.heaviest,
+            report.rows_met,
+            s.clients,
+            measured.load,
+            page::measured_on(words, &measured.machine, &settings)
+        );
+    }
+    text
+}
+
+/// One run's tables: the designs, and what they find by the size of the member.
+fn tables(text: &mut String, report: &Report, words: &Words) {
+    let _ = write!(
+        text,
+        "**shared_buffers {}**\n\n{}\n|---|---|---|---|---|---|\n",
+        cache(report),
+        words.designs_head
+    );
     for (name, d) in [(words.ours, &report.ours), (words.guide, &report.guide)] {
         let (t, empty) = (&d.times, 100.0 * d.empty);
         let _ = writeln!(
@@ -160,18 +223,14 @@ fn section(measured: &Measured, words: &Words) -> String {
         );
     }
     let floor = report.dot_products.p50_ms + report.round_trip.p50_ms;
+    let rounds: Vec<_> = report.rounds.iter().map(|r| format!("{:.0}", r.ratio)).collect();
     let _ = writeln!(
         text,
         "| {} | {floor:.2} | | | 1.000 | |\n\n{}: **{:.0}** ({}).\n\n{}\n|---|---|---|---|",
         words.floor,
         words.ratio,
         report.qps_ratio,
-        report
-            .rounds
-            .iter()
-            .map(|r| format!("{:.0}", r.ratio))
-            .collect::<Vec<_>>()
-            .join(", "),
+        rounds.join(", "),
         words.buckets_head
     );
     for (name, ours) in &report.ours.buckets {
@@ -185,20 +244,7 @@ fn section(measured: &Measured, words: &Words) -> String {
             guide.recall_at_5
         );
     }
-    let s = &report.settings;
-    let _ = write!(
-        text,
-        "\n{}: {}, {}, {}, {:.0}, {}, {:.1}.\n\n{}",
-        words.recall_gym,
-        report.rows,
-        s.members,
-        report.heaviest,
-        report.rows_met,
-        s.clients,
-        measured.load,
-        page::measured_on(words, &measured.machine, &report.postgresql)
-    );
-    text
+    text.push('\n');
 }
 
 #[cfg(test)]

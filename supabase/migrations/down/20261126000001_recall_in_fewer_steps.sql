@@ -1,0 +1,67 @@
+set local lock_timeout = '10s';
+set local search_path = public, extensions;
+
+create or replace function jarvis.uid() returns uuid
+  language sql stable set search_path = ''
+  as $$
+    select case when sub ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then sub::uuid end
+      from (select coalesce(nullif(current_setting('request.jwt.claim.sub', true), ''),
+                            jarvis.claims() ->> 'sub') as sub) as request
+  $$;
+
+grant create on schema jarvis to jarvis_policy;
+select set_config('jarvis.migrating_role', current_user, true);
+set local role jarvis_policy;
+create or replace function jarvis.my_gyms(roles text[] default array['super_admin', 'gym_manager', 'gym_staff']) returns uuid[]
+  language sql stable security definer set search_path = ''
+  as $$
+    select coalesce((
+      select case when u.role = 'super_admin' then (select array_agg(g.id) from public.gyms g) else u.gym_access end
+        from public.users u
+       where u.id = jarvis.uid() and u.is_active and u.role = any (roles)), '{}'::uuid[])
+  $$;
+select set_config('role', current_setting('jarvis.migrating_role'), true);
+revoke create on schema jarvis from jarvis_policy;
+
+alter policy people_select on jarvis.summary_vectors
+  using (gym_id = any ((select jarvis.my_gyms(array['super_admin', 'gym_manager']))::uuid[])
+         or (gym_id = any ((select jarvis.my_gyms(array['gym_staff']))::uuid[])
+             and exists (select from public.conversation_summaries s
+                          where s.gym_id = summary_vectors.gym_id and s.id = summary_vectors.summary_id)));
+
+create or replace function public.match_conversation_summaries(
+  query_embedding vector(1536),
+  filter_member_id uuid,
+  match_threshold double precision default 0.7,
+  match_count integer default 5)
+  returns table (id uuid, session_id text, summary_text text, key_topics text[], sentiment text,
+                 similarity double precision, created_at timestamptz)
+  language plpgsql stable set search_path = pg_catalog, public, extensions, pg_temp
+  as $$
+declare
+  q constant halfvec(1536) := query_embedding::halfvec;
+  least_similar constant double precision := coalesce(match_threshold, 0.7);
+  most constant integer := least(greatest(coalesce(match_count, 5), 0), 200);
+  of_gym uuid;
+  scale record;
+begin
+  select m.gym_id into of_gym from public.gym_members_v2 m where m.id = filter_member_id;
+  if of_gym is null or q is null then
+    return;
+  end if;
+  select * into scale from jarvis.calibration_for(of_gym, query_embedding);
+  return query
+    select s.id, s.session_id, s.summary_text, s.key_topics, s.sentiment, near.similarity, s.created_at
+      from (select ranked.*, 1 / (1 + exp(least(-scale.a * (1 - ranked.distance - scale.c), 700))) as similarity
+              from (select v.summary_id, v.created_at, v.emb <=> q as distance
+                      from jarvis.summary_vectors v
+                     where v.member_id = filter_member_id and v.gym_id = of_gym and v.model = scale.model
+                     order by distance, v.created_at desc, v.summary_id
+                     limit most) as ranked
+             -- The cosine of a zero vector is NaN, which sorts and compares above everything.
+             where ranked.distance < 'NaN') as near
+      join public.conversation_summaries s on s.gym_id = of_gym and s.id = near.summary_id
+     where near.similarity >= least_similar
+     order by near.distance, near.created_at desc, near.summary_id;
+end
+$$;
