@@ -38,6 +38,17 @@ impl Query {
     /// Reads it. With `calls`, a parameter without an operator is an argument.
     pub fn parse(raw: &str, calls: bool) -> Result<Self, RestError> {
         let pairs = decode(raw);
+        let with_nul = |(key, value): &Pair| {
+            key.contains('\0') || value.as_ref().is_some_and(|value| value.contains('\0'))
+        };
+        if pairs.iter().any(with_nul) {
+            // No text of PostgreSQL holds one; to leave it out would be to ask for something else.
+            let message = "the query string holds a character that PostgreSQL has no place for";
+            return Err(RestError::parse(
+                message.to_owned(),
+                "unexpected \"\\0\"".to_owned(),
+            ));
+        }
         let mut query = Self {
             canonical: canonical(&pairs),
             ..Self::default()

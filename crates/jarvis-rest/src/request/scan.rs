@@ -174,7 +174,11 @@ impl Scan {
     /// A name of a column, a relation or an alias.
     pub fn field_name(&mut self) -> Scanned<String> {
         if self.peek() == Some('"') {
-            return self.quoted();
+            return match self.quoted()?.as_str() {
+                // PostgreSQL has no empty name; a star in quotes would stand for all columns, private ones too.
+                "" | "*" => self.wanted(FIELD_NAME),
+                name => Ok(name.to_owned()),
+            };
         }
         let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | ' ' | '$');
         self.dashed(is_part, FIELD_NAME)
@@ -190,7 +194,11 @@ impl Scan {
             }
             name.push_str(part.trim());
             if self.peek() != Some('-') || self.ahead("->") {
-                return Ok(name);
+                return if name.is_empty() {
+                    self.wanted(label)
+                } else {
+                    Ok(name)
+                };
             }
             self.at += 1;
             name.push('-');

@@ -1,6 +1,6 @@
 //! `select=id,label:name,data->key::text,client:clients!hint!inner(*),...owner(name),amount.sum()`.
 
-use super::field::{Field, field, identifier};
+use super::field::{Field, JsonTo, field, identifier};
 use super::scan::{DEEPEST, Misfit, Scan, Scanned};
 use crate::error::RestError;
 
@@ -172,6 +172,11 @@ fn selected_field(scan: &mut Scan) -> Scanned<SelectedField> {
     }
     let alias = scan.attempt(alias);
     let field = field(scan)?;
+    let last = field.path.last().map(|step| &step.to);
+    if alias.is_none() && last == Some(&JsonTo::Key(String::new())) {
+        // What has no label is named by its last key, and PostgreSQL has no empty name.
+        return scan.wanted("a label");
+    }
     let cast = cast(scan)?;
     let aggregate = scan.attempt(aggregate);
     let aggregate_cast = if aggregate.is_some() {

@@ -64,6 +64,7 @@ async fn no_attack_changes_a_row_or_reaches_an_internal_error() {
             for path in paths {
                 let answer = library.get(&path).await;
                 assert!(answer.status.as_u16() < 500, "{path}: {answer:?}");
+                assert!(!answer.is_malformed(), "{path}: {answer:?}");
             }
         }
     }
@@ -102,6 +103,7 @@ async fn no_attack_through_bodies_and_headers_does_either() {
         for (method, path, body) in requests {
             let answer = library.send(method, &path, &[("prefer", quiet)], &body).await;
             assert!(answer.status.as_u16() < 500, "{method} {path}: {answer:?}");
+            assert!(!answer.is_malformed(), "{method} {path}: {answer:?}");
         }
         let header = attack
             .replace('\u{0}', "")
@@ -127,6 +129,7 @@ async fn no_attack_through_bodies_and_headers_does_either() {
                     .send("GET", "/films?select=id", &[(name, &value)], "")
                     .await;
                 assert!(answer.status.as_u16() < 500, "{name}: {value}: {answer:?}");
+                assert!(!answer.is_malformed(), "{name}: {value}: {answer:?}");
             }
         }
     }

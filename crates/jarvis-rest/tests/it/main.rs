@@ -4,8 +4,10 @@
 
 mod configured;
 mod conformance;
+mod cut;
 mod films;
 mod grammar;
 mod hostile;
 mod identity;
 mod library;
+mod well_formed;
