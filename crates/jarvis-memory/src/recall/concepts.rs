@@ -11,7 +11,7 @@ const MOST: usize = 12;
 struct Concept {
     /// A form is a list of folded words, the last of which may end in `*`.
     forms: Vec<Vec<&'static str>>,
-    /// All of them, separated by commas, as the database takes them.
+    /// Those that are looked for, separated by commas, as the database takes them: without those that only a question uses.
     joined: String,
 }
 
@@ -23,9 +23,15 @@ static CONCEPTS: LazyLock<Vec<Concept>> = LazyLock::new(|| {
             .split_once(':')
             .expect("a line of concepts.txt is name: forms");
         let forms: Vec<&str> = forms.split(',').map(str::trim).collect();
+        let said: Vec<&str> = forms
+            .iter()
+            .copied()
+            .filter(|form| !form.starts_with('?'))
+            .collect();
+        let asked = forms.iter().map(|form| form.trim_start_matches('?'));
         Concept {
-            joined: forms.join(","),
-            forms: forms.iter().map(|form| form.split(' ').collect()).collect(),
+            joined: said.join(","),
+            forms: asked.map(|form| form.split(' ').collect()).collect(),
         }
     };
     lines.map(concept).collect()

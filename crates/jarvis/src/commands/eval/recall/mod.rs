@@ -223,14 +223,16 @@ fn line(name: &str, f: &Figures) -> String {
 pub async fn section(sets: &Sets<'_>) -> anyhow::Result<String> {
     let mut text = format!(
         "## Recall\n\nQuestions in French and English to summaries in French, asked of the production search on a throw-away \
-         PostgreSQL: `jarvis eval recall --set FILE`. The list of concepts, the weights and the \
-         numbers of the similarity are tuned on `dev` and the shared dev set; `test` was measured three times meanwhile: \
-         after the first the concepts' weight was lowered from .2 to .12, after the second the odds from which something \
-         is noted were made to grow with the number of memories. The five questions of `test` that an earlier program missed \
-         stood on this page when the list of concepts was written, so its figures flatter a little. Kinds: `lex` shares words with \
+         PostgreSQL: `jarvis eval recall --set FILE`. The list of concepts, the weights and the numbers of the similarity \
+         are tuned on `dev`, `dev_two` and the shared dev set. `test` was measured six times meanwhile: after the first the \
+         concepts' weight was lowered from .2 to .12, after the second the odds from which something is noted were made to \
+         grow with the number of memories, the others had no consequence. The five questions of `test` that an earlier \
+         program missed stood on this page when the list of concepts was written, so its figures flatter a little. \
+         `test_far` was written afterwards and measured once: its questions are further from the words of the answer, \
+         down to \u{201c}De quoi est-elle contente ?\u{201d}. Kinds: `lex` shares words with \
          the answer, `sem` shares none, `en` asks in English.\n\n{DEFINITION}\n"
     );
-    for split in ["test", "dev"] {
+    for split in ["test", "test_far", "dev", "dev_two"] {
         let path = sets.path(&format!("recall_{split}.json"));
         let corpus = recall::read(&super::text(&path)?).map_err(|error| misread(&path, &error))?;
         let report = measure(&corpus).await?;
