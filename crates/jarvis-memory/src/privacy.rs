@@ -3,6 +3,7 @@
 use crate::extract::{HEALTH_MASK, mask_health};
 use crate::facts::{FORGOTTEN_MASK, by_quotation};
 use crate::{Memory, MemoryError, jobs, purging};
+use chrono::{DateTime, Utc};
 use jarvis_core::{Actor, GymId, Language, MemberId, Purpose, Scope};
 use jarvis_db::ScopedTx;
 use jarvis_db::queries::audit;
@@ -272,6 +273,15 @@ pub async fn export(
     let exported = privacy::export(&mut tx, gym, member).await?;
     tx.commit().await?;
     Ok(exported)
+}
+
+/// Of exports, each by its member and when it was made, those that tell what was withdrawn, forgotten or erased since.
+pub async fn outdated_exports(
+    memory: &Memory,
+    exports: &[(MemberId, DateTime<Utc>)],
+) -> Result<Vec<(MemberId, DateTime<Utc>)>, MemoryError> {
+    let mut tx = memory.db.begin(&Scope::System).await?;
+    Ok(privacy::outdated_exports(&mut tx, exports).await?)
 }
 
 /// Restricts a member's data: it is kept, and used for nothing until that is lifted. False when it was already.

@@ -1,5 +1,6 @@
 //! A running server: it listens, works, and stops in good order.
 
+use crate::commands::member::kept_exports;
 use crate::failure::WithHint;
 use crate::listening::{self, Connections};
 use crate::output::{Output, talk};
@@ -42,6 +43,8 @@ pub struct Settings {
     pub watching: Watching,
     /// How long it goes on serving, not ready, after it was told to stop.
     pub drain: Duration,
+    /// The data folder, in which exports of members may be.
+    pub home: PathBuf,
     /// The folder whose disk must not fill up, when PostgreSQL is ours.
     pub disk: Option<PathBuf>,
 }
@@ -81,6 +84,11 @@ pub async fn start(settings: &Settings) -> anyhow::Result<Serving> {
         let work = wiring::runner(&memory, &readiness)?.run(stop.clone());
         parts.spawn(async move {
             work.await;
+            Ok(())
+        });
+        let tend = kept_exports::tend(settings.home.clone(), memory.clone(), stop.clone());
+        parts.spawn(async move {
+            tend.await;
             Ok(())
         });
     } else {

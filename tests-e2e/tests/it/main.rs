@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(clippy::print_stdout, reason = "the counts of the kills are worth reading")]
 
+mod acts;
 mod adopt;
 mod backup;
 mod bench;

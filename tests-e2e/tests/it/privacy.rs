@@ -13,10 +13,10 @@ const CANARY: &str = "Mon perroquet turquoise s'appelle Archibald et j'ai mal au
 const WORDS: [&str; 2] = ["turquoise", "archibald"];
 
 /// Until the removal that a withdrawal asked for is done.
-async fn removed(program: &Program, badge: &str) -> Value {
+pub async fn removed(program: &Program, badge: &str, gym: &str) -> Value {
     let begun = Instant::now();
     loop {
-        let shown = program.json(&["consent", "show", badge]).await;
+        let shown = program.json(&["consent", "show", badge, "--gym", gym]).await;
         if shown["withdrawals"][0]["state"] == "completed" {
             return shown;
         }
@@ -74,7 +74,7 @@ async fn a_withdrawn_consent_takes_everything_along_and_everything_can_be_handed
     program
         .json(&["consent", "record", "BADGE_001", "--refuse", "memory"])
         .await;
-    let shown = removed(&program, "BADGE_001").await;
+    let shown = removed(&program, "BADGE_001", "lyon").await;
     assert_eq!(shown["withdrawals"][0]["purpose"], "memory");
     let stored = everything(db.admin_pool()).await;
     assert_eq!(traces(stored.iter().map(String::as_str), &WORDS), [""; 0]);

@@ -280,6 +280,26 @@ pub async fn export(tx: &mut ScopedTx, gym: GymId, member: MemberId) -> Result<O
         .await?)
 }
 
+/// Of exports, each by its member and when it was made, those that tell what was withdrawn, forgotten or erased since.
+pub async fn outdated_exports(
+    tx: &mut ScopedTx,
+    exports: &[(MemberId, DateTime<Utc>)],
+) -> Result<Vec<(MemberId, DateTime<Utc>)>, DbError> {
+    let (members, made): (Vec<Uuid>, Vec<DateTime<Utc>>) = exports
+        .iter()
+        .map(|(member, made)| (member.as_uuid(), *made))
+        .unzip();
+    let rows = sqlx::query("select member, made_at from jarvis.outdated_exports($1, $2)")
+        .bind(members)
+        .bind(made)
+        .fetch_all(&mut **tx)
+        .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (MemberId::from(row.get::<Uuid, _>(0)), row.get(1)))
+        .collect())
+}
+
 /// Comments of tables and columns, in French, under `schema.table` and `schema.table.column`.
 pub async fn legends(tx: &mut ScopedTx) -> Result<std::collections::BTreeMap<String, String>, DbError> {
     let rows = sqlx::query(

@@ -36,7 +36,8 @@ const MOST_ROUNDS: usize = 5;
 /// In one transaction: the fact goes with its history and with the facts that were read out of the same words; the
 /// sentences in which the member said it go (where they tell something else that is known, only these words); sentences
 /// of the assistant and calls of tools that repeat a telling word of it go; our summaries of those conversations go with their vectors, and jobs make them again without it. What
-/// another application wrote is kept without the sentences that repeat it.
+/// another application wrote is kept without the sentences that repeat it; alerts and rows of the operator's tables that
+/// quote it go.
 ///
 /// # Errors
 /// [`jarvis_core::ErrorCode::FactNotFound`] when the gym has no such fact.
@@ -66,6 +67,7 @@ pub async fn forget(
     }
     // Turns outlive their events: those of conversations whose events are gone, too.
     window::erase_saying(&mut tx, gym, owned.member_id, &quotes).await?;
+    forgetting::forget_words(&mut tx, gym, owned.member_id, &quotes).await?;
     let mut made_again = Vec::new();
     for session in again {
         // Of a conversation whose words are gone, what was made stays, without what is forgotten.

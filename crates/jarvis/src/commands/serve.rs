@@ -72,6 +72,7 @@ pub async fn run(global: &Global, out: Output, arguments: Arguments) -> anyhow::
         database_patience: arguments.patience.duration(),
         watching: arguments.watching,
         drain: Duration::from_secs(arguments.drain_seconds.into()),
+        home: connection::data_dir(global)?,
         disk: None,
     };
     let serving = serving::start(&settings).await?;

@@ -56,6 +56,7 @@ pub async fn run(global: &Global, out: Output, arguments: Arguments) -> anyhow::
         database_patience: Duration::ZERO,
         watching: arguments.watching,
         drain: Duration::ZERO,
+        home: data_dir.clone(),
         disk: Some(data_dir.clone()),
     };
     let served = house.keep(serve(out, &settings)).await;

@@ -1,5 +1,6 @@
 //! `jarvis worker`: processing without serving.
 
+use crate::commands::member::kept_exports;
 use crate::connection::DatabasePatience;
 use crate::failure::Done;
 use crate::global::Global;
@@ -30,6 +31,8 @@ pub async fn run(global: &Global, out: Output, arguments: Arguments) -> anyhow::
     let stop = CancellationToken::new();
     let readiness = Readiness::new();
     let mut worker = tokio::spawn(wiring::runner(&memory, &readiness)?.run(stop.clone()));
+    let tend = kept_exports::tend(connection::home(global)?, memory.clone(), stop.clone());
+    let tending = tokio::spawn(tend);
     let metrics_url = watching.as_ref().map(Bound::url);
     let watched = watching.map(|bound| {
         tokio::spawn(bound.serve(memory.clone(), readiness.clone(), Pulse::default(), stop.clone()))
@@ -56,6 +59,7 @@ pub async fn run(global: &Global, out: Output, arguments: Arguments) -> anyhow::
         // What a panic says may quote what a member said: it is not passed on.
         Some(Err(_)) => bail!("the worker panicked"),
     }
+    tending.await?;
     if worker.await.is_err() {
         bail!("the worker panicked");
     }

@@ -242,6 +242,25 @@ pub async fn forget(tx: &mut ScopedTx, gym: GymId, fact: FactId) -> Result<bool,
     .await?)
 }
 
+/// Takes what repeats forgotten words out of alerts, of what was set aside, and of the operator's tables. Returns how many
+/// rows.
+///
+/// # Errors
+/// [`DbError::Refused`] with the code `JP001` while a table that names members is not on the data map, or is out of reach.
+pub async fn forget_words(
+    tx: &mut ScopedTx,
+    gym: GymId,
+    member: MemberId,
+    quotes: &[String],
+) -> Result<i64, DbError> {
+    Ok(sqlx::query_scalar("select jarvis.forget_words($1, $2, $3)")
+        .bind(gym.as_uuid())
+        .bind(member.as_uuid())
+        .bind(quotes)
+        .fetch_one(&mut **tx)
+        .await?)
+}
+
 /// Keeps a fingerprint of a fact that is forgotten, of its key and of its slot, so that what was said before is not read
 /// as the same fact again.
 pub async fn leave_mark(

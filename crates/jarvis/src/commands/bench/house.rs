@@ -38,6 +38,7 @@ impl House<'_> {
             database_patience: Duration::ZERO,
             watching: Watching::default(),
             drain: Duration::ZERO,
+            home: self.folder.to_owned(),
             disk: None,
         })
         .await

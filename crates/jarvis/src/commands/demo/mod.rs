@@ -77,6 +77,7 @@ async fn play_and_serve(
         database_patience: std::time::Duration::ZERO,
         watching: Watching::default(),
         drain: Duration::ZERO,
+        home: data_dir.to_owned(),
         disk: None,
     };
     let words = arguments.lang.unwrap_or_else(Words::of_surroundings);

@@ -1,11 +1,13 @@
 //! Stating, correcting, ending and forgetting facts.
 
 use super::{At, read};
+use crate::commands::member::kept_exports;
 use crate::connection;
 use crate::failure::{Done, WrongUse};
 use crate::global::Global;
 use crate::output::Output;
 use crate::wiring;
+use anyhow::Context as _;
 use jarvis_core::{Clock as _, FactId, Scope, SystemClock};
 use jarvis_db::queries::fact::person::OwnedFact;
 use jarvis_memory::facts::{self, Change, StateFact};
@@ -105,6 +107,7 @@ pub(super) async fn forget(
     let memory = wiring::memory_without_model(desk.db.clone());
     let scope = Scope::gym(desk.gym, jarvis_core::Actor::Operator);
     let forgotten = facts::forget(&memory, &scope, desk.gym, id).await?;
+    let exports = kept_exports::drop_outdated(&connection::home(global)?, &memory).await;
     out.data(&forgotten, |f| {
         format!(
             "forgot {id}: {} facts, words of {} turns; {} conversations are made into memory again without it\n\
@@ -114,6 +117,8 @@ pub(super) async fn forget(
             f.sessions.len()
         )
     })?;
+    exports
+        .context("the fact is forgotten, and an export that tells it is still there: remove it by hand")?;
     Ok(Done::Ok)
 }
 

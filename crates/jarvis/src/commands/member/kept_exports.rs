@@ -1,14 +1,20 @@
-//! Exports that stay in the data folder: `exports/<member>/<time>`, until a month is over or the member is erased.
+//! Exports that stay in the data folder: `exports/<member>/<time>`, until a month is over, the member is erased, or
+//! something in them was withdrawn or forgotten.
 
 use anyhow::Context as _;
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use jarvis_core::MemberId;
+use jarvis_memory::{Memory, privacy};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// As long as a gym may take to answer (GDPR, article 12): afterwards nobody waits for it.
 const KEPT: TimeDelta = TimeDelta::days(30);
+/// How often a process that works looks after them.
+const EVERY: Duration = Duration::from_secs(20);
 /// How a folder is called.
 const NAME: &str = "%Y%m%dT%H%M%SZ";
 
@@ -40,8 +46,7 @@ pub fn drop_old(home: &Path, now: DateTime<Utc>) -> anyhow::Result<usize> {
     let mut dropped = 0;
     for member in folders(&all(home))? {
         for export in folders(&member)? {
-            let name = export.file_name().unwrap_or_default().to_string_lossy();
-            let made = NaiveDateTime::parse_from_str(&name, NAME);
+            let made = NaiveDateTime::parse_from_str(&name_of(&export), NAME);
             if made.is_ok_and(|made| now - made.and_utc() > KEPT) {
                 fs::remove_dir_all(&export).with_context(|| format!("cannot remove {}", export.display()))?;
                 dropped += 1;
@@ -53,6 +58,62 @@ pub fn drop_old(home: &Path, now: DateTime<Utc>) -> anyhow::Result<usize> {
         }
     }
     Ok(dropped)
+}
+
+/// Removes the exports that tell what was withdrawn, forgotten or erased since they were made; how many.
+pub async fn drop_outdated(home: &Path, memory: &Memory) -> anyhow::Result<usize> {
+    let mut exports = Vec::new();
+    for member in folders(&all(home))? {
+        let Ok(id) = name_of(&member).parse::<MemberId>() else {
+            continue;
+        };
+        for export in folders(&member)? {
+            if let Ok(made) = NaiveDateTime::parse_from_str(&name_of(&export), NAME) {
+                exports.push((id, made.and_utc()));
+            }
+        }
+    }
+    if exports.is_empty() {
+        return Ok(0);
+    }
+    let outdated = privacy::outdated_exports(memory, &exports).await?;
+    for (member, made) in &outdated {
+        let export = folder(home, *member, *made);
+        fs::remove_dir_all(&export).with_context(|| format!("cannot remove {}", export.display()))?;
+        // Another export in it is a reason to leave it.
+        drop(fs::remove_dir(all(home).join(member.to_string())));
+    }
+    Ok(outdated.len())
+}
+
+/// Looks after the exports in the data folder of a process that works, until `stop`: acts come from other machines, too.
+pub async fn tend(home: PathBuf, memory: Memory, stop: CancellationToken) {
+    loop {
+        let dropped = match drop_old(&home, memory.clock.now()) {
+            Ok(old) => drop_outdated(&home, &memory).await.map(|outdated| old + outdated),
+            Err(error) => Err(error),
+        };
+        match dropped {
+            Ok(0) => {}
+            Ok(exports) => tracing::info!(exports, "exports of members were removed"),
+            Err(error) => tracing::warn!(
+                error = format!("{error:#}"),
+                "exports of members are not looked after"
+            ),
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(EVERY) => {}
+        }
+    }
+}
+
+fn name_of(folder: &Path) -> String {
+    folder
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// The folders in a folder; none when it is not there.
