@@ -1,6 +1,7 @@
 //! What members answered since the backup: a restore brings data back, and must not undo a refusal.
 
 use super::error::BackupError;
+use super::forgotten;
 use crate::error::DbError;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -16,6 +17,8 @@ pub struct Answers {
     pub restricted: usize,
     /// Members whose restriction was lifted since.
     pub lifted: usize,
+    /// Facts that were forgotten since, and are forgotten again.
+    pub forgotten: usize,
 }
 
 impl std::ops::AddAssign for Answers {
@@ -23,6 +26,7 @@ impl std::ops::AddAssign for Answers {
         self.consents += more.consents;
         self.restricted += more.restricted;
         self.lifted += more.lifted;
+        self.forgotten += more.forgotten;
     }
 }
 
@@ -36,7 +40,7 @@ struct Restriction {
     recorded_at: DateTime<Utc>,
 }
 
-/// Takes over what `old` knows of consents and restrictions and `new` does not, for members who are in `new`, in one
+/// Takes over what `old` knows of consents, restrictions and forgetting and `new` does not, for members who are in `new`, in one
 /// transaction. Triggers of `new` enqueue what a refusal removes. Doing it again does nothing.
 pub(super) async fn take_over(
     old: &mut PgConnection,
@@ -56,6 +60,10 @@ pub(super) async fn take_over(
     if has(&mut old, "jarvis.restrictions").await? && has(&mut new, "jarvis.restrictions").await? {
         (answers.restricted, answers.lifted) = restrictions(&mut old, &mut new).await?;
     }
+    // An older schema cannot forget: it must be migrated first, as a restore does unless it is told not to.
+    if has(&mut old, "jarvis.forgotten_facts").await? && can_forget(&mut new).await? {
+        answers.forgotten = forgotten::take_over(&mut old, &mut new).await?;
+    }
     new.commit().await?;
     Ok(answers)
 }
@@ -67,6 +75,14 @@ async fn has(conn: &mut PgConnection, table: &str) -> Result<bool, DbError> {
             .fetch_one(conn)
             .await?,
     )
+}
+
+async fn can_forget(conn: &mut PgConnection) -> Result<bool, DbError> {
+    Ok(sqlx::query_scalar(
+        "select pg_catalog.to_regprocedure('jarvis.forget_words(uuid, uuid, text[])') is not null",
+    )
+    .fetch_one(conn)
+    .await?)
 }
 
 /// In their order, with their dates and whoever gave them. A yes that a child said alone counts for nothing, and is left

@@ -10,6 +10,7 @@ mod archive;
 mod contents;
 mod create;
 mod error;
+mod forgotten;
 mod key;
 mod ledger;
 mod manifest;

@@ -174,7 +174,7 @@ fn report(out: Output, restored: &Restored) -> anyhow::Result<Done> {
             .collect();
         format!(
             "database   {}{}\nas of      {made}\ntables     {}, {} rows, all as in the backup{}\nmigrated   {}\n\
-             answers    {} consents, {} restrictions and {} lifted ones taken over\n\
+             answers    {} consents, {} restrictions and {} lifted ones taken over; {} facts forgotten again\n\
              erasures   {} applied again; known from\n{}",
             r.database.as_deref().unwrap_or_default(),
             if r.replaced { " (replaced)" } else { "" },
@@ -185,6 +185,7 @@ fn report(out: Output, restored: &Restored) -> anyhow::Result<Done> {
             r.answers.consents,
             r.answers.restricted,
             r.answers.lifted,
+            r.answers.forgotten,
             r.reapplied.len(),
             sources.join("\n"),
         )

@@ -4,6 +4,9 @@ use super::Row;
 use crate::{DbError, ScopedTx};
 use jarvis_core::{Category, Fact, FactId, GymId, MemberId};
 use serde_json::Value;
+use sqlx::{FromRow as _, Row as _};
+use std::collections::HashMap;
+use uuid::Uuid;
 
 /// A fact with whom it is about.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -45,6 +48,37 @@ pub async fn find(tx: &mut ScopedTx, fact: FactId) -> Result<Option<OwnedFact>, 
         member_id: whose.member_id.into(),
         fact: row.try_into()?,
     }))
+}
+
+/// Those of these facts that the gym has and the scope sees, by id.
+pub(super) async fn list_by_id(
+    tx: &mut ScopedTx,
+    gym: GymId,
+    facts: &[Uuid],
+) -> Result<HashMap<Uuid, OwnedFact>, DbError> {
+    let rows = sqlx::query(
+        "select id, member_id, category, fact_key, fact_value, confidence::float8 as confidence, source_session_id,
+                source_event_id, source_quote, verified, is_active, times_confirmed, last_confirmed_at, expires_at, slot,
+                coalesce(last_confirmed_at, updated_at) + (jarvis.slot_rules(category, slot)).asks_after as asks_from,
+                created_at, updated_at
+           from public.member_facts where gym_id = $1 and id = any ($2)",
+    )
+    .bind(gym.as_uuid())
+    .bind(facts)
+    .fetch_all(&mut **tx)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let member_id: Uuid = row.try_get("member_id")?;
+            let fact = Row::from_row(row)?;
+            let owned = OwnedFact {
+                gym_id: gym,
+                member_id: member_id.into(),
+                fact: fact.try_into()?,
+            };
+            Ok((owned.fact.id.as_uuid(), owned))
+        })
+        .collect()
 }
 
 /// What a person states of a member.

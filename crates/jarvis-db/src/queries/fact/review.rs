@@ -3,7 +3,7 @@
 use super::person::{self, OwnedFact};
 use crate::{DbError, ScopedTx};
 use chrono::{DateTime, Utc};
-use jarvis_core::{FactId, GymId};
+use jarvis_core::GymId;
 
 /// A fact to look at, and why.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -34,11 +34,11 @@ pub async fn list(
     )
     .fetch_all(&mut **tx)
     .await?;
-    let mut items = Vec::with_capacity(rows.len());
-    for row in rows {
-        if let Some(owned) = person::find(tx, FactId::from(row.id)).await? {
-            items.push(ReviewItem { why: row.why, owned });
-        }
-    }
-    Ok(items)
+    let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
+    let mut facts = person::list_by_id(tx, gym, &ids).await?;
+    let items = rows.into_iter().filter_map(|row| {
+        let owned = facts.remove(&row.id)?;
+        Some(ReviewItem { why: row.why, owned })
+    });
+    Ok(items.collect())
 }

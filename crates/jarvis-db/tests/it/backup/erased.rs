@@ -282,3 +282,67 @@ async fn what_happens_while_the_names_change_is_not_lost() {
     .unwrap();
     assert_eq!((back, restricted, old), (0, 1, 0));
 }
+
+/// A fact of the first member, the words it came from, and what was made of them; another fact beside it.
+const TOLD: &str = "
+  insert into public.conversation_events (session_id, member_id, gym_id, event_type, transcript, tool_args, timestamp) values
+    ('session-a1', {a1}, {A}, 'user_transcript', 'Je préfère la musique turquoise', null, now()),
+    ('session-a1', {a1}, {A}, 'ai_transcript', 'De la turquoise, noté.', null, now()),
+    ('session-a1', {a1}, {A}, 'tool_call', null, '{\"wish\": \"turquoise\"}', now());
+  insert into public.member_facts (gym_id, member_id, category, fact_key, fact_value, source_quote, source_session_id) values
+    ({A}, {a1}, 'preference', 'favourite_music', '{\"subject\": \"turquoise\"}', 'Je préfère la musique turquoise', 'session-a1'),
+    ({A}, {a1}, 'preference', 'water_bottle', '{\"subject\": \"grenadine\"}', null, 'session-a1');
+  insert into public.manager_alerts (gym_id, member_id, alert_type, title, description)
+  values ({A}, {a1}, 'negative_feedback', 'À voir', 'Je préfère la musique turquoise')";
+
+/// As `forget` does.
+const FORGOTTEN: &str = "
+  insert into jarvis.forgotten_facts (gym_id, member_id, mark, forgotten_at)
+  select f.gym_id, f.member_id, m.mark, clock_timestamp()
+    from public.member_facts f, unnest(jarvis.fact_marks(f.member_id, f.category, f.fact_key, array[f.slot])) as m (mark)
+   where f.member_id = {a1} and f.fact_key = 'favourite_music';
+  delete from public.member_facts where member_id = {a1} and fact_key = 'favourite_music';
+  delete from jarvis.member_fact_history where member_id = {a1} and fact_key = 'favourite_music'";
+
+#[tokio::test]
+async fn what_was_forgotten_since_is_forgotten_again_and_marks_are_in_backups() {
+    let world = World::new().await;
+    let mut desk = Desk::new(&world);
+    let url = world.db.url().clone();
+    answer(&url, "drop schema world cascade").await;
+    answer(&url, TOLD).await;
+    let made = desk.back_up(&url).await;
+    answer(&url, FORGOTTEN).await;
+    let restored = desk
+        .restore_with(&made.path, &url, Some(world.db.name()), &[], false)
+        .await
+        .unwrap();
+    assert_eq!(restored.answers.forgotten, 1);
+    let left = "
+      select 'fact ' || fact_key from public.member_facts where member_id = {a1} and fact_key in ('favourite_music', 'water_bottle')
+      union all select 'history ' || fact_key from jarvis.member_fact_history
+                 where member_id = {a1} and fact_key in ('favourite_music', 'water_bottle')
+      union all select 'said ' || transcript from public.conversation_events where transcript ilike '%turquoise%'
+      union all select 'called ' || tool_args::text from public.conversation_events where tool_args::text like '%turquoise%'
+      union all select 'alert ' || description from public.manager_alerts where description ilike '%turquoise%'
+      order by 1";
+    let mut there = open(&url).await;
+    assert_eq!(
+        lines(&mut there, left).await,
+        ["fact water_bottle", "history water_bottle"]
+    );
+    there.close().await.unwrap();
+
+    // A new machine knows it by the backup alone.
+    let made = desk.back_up(&url).await;
+    let elsewhere = desk.another();
+    desk.restore(&made.path, &elsewhere).await.unwrap();
+    let mut there = open(&elsewhere).await;
+    let marks = lines(
+        &mut there,
+        "select mark from jarvis.forgotten_facts where member_id = {a1}",
+    )
+    .await;
+    assert!(!marks.is_empty());
+    there.close().await.unwrap();
+}
