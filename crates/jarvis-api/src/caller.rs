@@ -14,8 +14,6 @@ use jarvis_db::queries::kiosk;
 use jarvis_memory::sessions::{self, KioskIdentity};
 use uuid::Uuid;
 
-/// The status of a kiosk that may call.
-const ACTIVE: &str = "active";
 /// A paired kiosk that is not revoked.
 #[derive(Debug, Clone)]
 pub(crate) struct Kiosk {
@@ -23,6 +21,33 @@ pub(crate) struct Kiosk {
     pub(crate) row: kiosk::Kiosk,
     /// Kept until the request is answered.
     _turn: Turn,
+}
+
+/// A kiosk whose token is valid. Whether it is still paired the use-case finds out in its own transaction; a handler that
+/// refuses the request before must ask with [`KioskToken::is_active`].
+pub(crate) struct KioskToken {
+    pub(crate) identity: KioskIdentity,
+    /// Kept until the request is answered.
+    _turn: Turn,
+}
+
+impl KioskToken {
+    fn of(parts: &Parts, state: &ApiState, identity: KioskIdentity) -> Result<Self, Problem> {
+        note(parts, |notes| {
+            notes.actor(Actor::Kiosk(identity.kiosk));
+            notes.gym(identity.gym);
+        });
+        let turn = state.shares.take(identity.gym)?;
+        Ok(Self {
+            identity,
+            _turn: turn,
+        })
+    }
+
+    /// An error unless the kiosk is paired and not revoked.
+    pub(crate) async fn is_active(&self, state: &ApiState) -> Result<(), Problem> {
+        active_kiosk(state, &self.identity).await.map(drop)
+    }
 }
 
 /// A person whose account is active.
@@ -60,11 +85,10 @@ impl Caller {
     async fn of(parts: &Parts, state: &ApiState) -> Result<Self, Problem> {
         match identity(parts, state)? {
             Identity::Kiosk(identity) => {
-                note(parts, |notes| {
-                    notes.actor(Actor::Kiosk(identity.kiosk));
-                    notes.gym(identity.gym);
-                });
-                let turn = state.shares.take(identity.gym)?;
+                let KioskToken {
+                    identity,
+                    _turn: turn,
+                } = KioskToken::of(parts, state, identity)?;
                 let row = active_kiosk(state, &identity).await?;
                 Ok(Self::Kiosk(Box::new(Kiosk {
                     identity,
@@ -97,6 +121,21 @@ impl FromRequestParts<ApiState> for Kiosk {
         match Caller::of(parts, state).await? {
             Caller::Kiosk(kiosk) => Ok(*kiosk),
             Caller::Person(_) => Err(Problem::because(ErrorCode::Forbidden, "only a kiosk may do this")),
+        }
+    }
+}
+
+impl FromRequestParts<ApiState> for KioskToken {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, Problem> {
+        match identity(parts, state)? {
+            Identity::Kiosk(identity) => Self::of(parts, state, identity),
+            // A person without an account is nobody, and is told so.
+            Identity::Person(_) => {
+                Kiosk::from_request_parts(parts, state).await?;
+                Err(Problem::new(ErrorCode::Forbidden))
+            }
         }
     }
 }
@@ -158,7 +197,7 @@ async fn active_kiosk(state: &ApiState, identity: &KioskIdentity) -> Result<kios
         .filter(|k| k.gym_id == identity.gym);
     tx.commit().await?;
     match row {
-        Some(kiosk) if kiosk.status == ACTIVE => Ok(kiosk),
+        Some(kiosk) if kiosk.is_active() => Ok(kiosk),
         Some(_) => {
             // Revoking may have raced with a badge being read.
             sessions::end_revoked(&state.memory, identity, &identity.scope()).await?;

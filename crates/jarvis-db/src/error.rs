@@ -6,7 +6,7 @@ use sqlx::postgres::PgDatabaseError;
 ///
 /// No variant and no text ever holds data of a row: PostgreSQL's "detail" of a constraint violation quotes
 /// the offending values, so it is dropped here, and so are the messages of conversion errors.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum DbError {
     /// The database cannot be reached, is starting or stopping, or has no connection left.
     /// Trying again later may work.

@@ -45,4 +45,6 @@ pub struct Memory {
     pub embedder: Embedder,
     /// The model that reads the conversations of gyms that allow it; the rules read all others.
     pub reader: Option<Arc<Reader>>,
+    /// Events that are about to be stored.
+    pub intake: sessions::Intake,
 }

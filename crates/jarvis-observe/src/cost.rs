@@ -74,6 +74,11 @@ impl Bill {
     }
 }
 
+/// The bill of this task, if it has one: for work that another task does for it.
+pub fn bill() -> Option<Bill> {
+    METER.try_with(|meter| Bill(Arc::clone(meter))).ok()
+}
+
 /// Adds a statement that took so long to the bill of this task, if it has one.
 pub fn add_statement(took: Duration) {
     charge(|meter| {
@@ -151,6 +156,15 @@ mod tests {
         assert_eq!((other.so_far().model_calls, other.so_far().input_tokens), (1, 7));
         assert_eq!((cost.micro_usd, other.so_far().micro_usd), (0, 3));
         assert_eq!(other.so_far().statements, 0);
+    }
+
+    #[tokio::test]
+    async fn the_bill_of_a_task_can_be_given_to_another() {
+        assert!(super::bill().is_none());
+        let bill = Bill::default();
+        let given = bill.charge(async { super::bill().unwrap() }).await;
+        given.charge(async { add_statement(Duration::ZERO) }).await;
+        assert_eq!(bill.so_far().statements, 1);
     }
 
     #[tokio::test]

@@ -13,6 +13,7 @@ use jarvis_embed::{LocalEmbedder, WeightPaths};
 use jarvis_jobs::{Connect, Job, JobError, Runner, Schedule};
 use jarvis_memory::jobs::{Backfill, ProcessSession, Reembed, SweepOrphans, TendFacts};
 use jarvis_memory::privacy::{ApplyRetention, WithdrawConsent};
+use jarvis_memory::sessions::Intake;
 use jarvis_memory::{Embedder, Memory, facts, orphans, privacy, process, purging, reembed};
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgListener;
@@ -34,6 +35,7 @@ pub async fn memory(db: Db) -> anyhow::Result<Memory> {
         clock: clock(),
         embedder: embedder().await?,
         reader: reader_from_environment()?.map(Arc::new),
+        intake: Intake::default(),
     })
 }
 
@@ -45,6 +47,7 @@ pub fn memory_without_model(db: Db) -> Memory {
         clock: clock(),
         embedder,
         reader: None,
+        intake: Intake::default(),
     }
 }
 

@@ -57,6 +57,7 @@ impl World {
             clock: clock.clone(),
             embedder,
             reader: None,
+            intake: jarvis_memory::sessions::Intake::default(),
         };
         let tokens = Tokens::from_pem(&Tokens::generate_pem().unwrap(), clock.clone()).unwrap();
         let readiness = Readiness::new();

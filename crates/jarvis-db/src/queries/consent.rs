@@ -83,6 +83,27 @@ pub async fn in_force(tx: &mut ScopedTx, gym: GymId, member: MemberId) -> Result
     Ok(granted.iter().filter_map(|p| p.parse().ok()).collect())
 }
 
+/// The purposes in force now for each of several members, in their order.
+pub async fn in_force_of(
+    tx: &mut ScopedTx,
+    gym: GymId,
+    members: &[MemberId],
+) -> Result<Vec<ConsentSet>, DbError> {
+    let ids: Vec<Uuid> = members.iter().map(|m| m.as_uuid()).collect();
+    let purposes: Vec<String> = Purpose::ALL.iter().map(|p| p.as_str().to_owned()).collect();
+    let granted = sqlx::query_scalar!(
+        r#"select array(select p from unnest($3::text[]) as p where jarvis.has_consent($1, m.id, p)) as "purposes!"
+             from unnest($2::uuid[]) with ordinality as m(id, n) order by m.n"#,
+        gym.as_uuid(),
+        &ids,
+        &purposes,
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    let set = |purposes: Vec<String>| purposes.iter().filter_map(|p| p.parse().ok()).collect();
+    Ok(granted.into_iter().map(set).collect())
+}
+
 /// Every line of one member, newest first.
 pub async fn list(tx: &mut ScopedTx, gym: GymId, member: MemberId) -> Result<Vec<ConsentLine>, DbError> {
     Ok(sqlx::query_as!(

@@ -27,6 +27,13 @@ pub struct Kiosk {
     pub last_seen_at: Option<DateTime<Utc>>,
 }
 
+impl Kiosk {
+    /// Whether it may call: it is paired, and not revoked.
+    pub fn is_active(&self) -> bool {
+        self.status == "active"
+    }
+}
+
 struct Row {
     id: Uuid,
     gym_id: Uuid,

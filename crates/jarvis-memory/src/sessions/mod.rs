@@ -1,11 +1,13 @@
 //! Sessions as kiosks and operators use them: open, record, close, read, process again.
 
 mod close;
+mod intake;
 mod open;
 mod read;
 mod record;
 
 pub use close::{Closed, close, end_revoked, reprocess};
+pub use intake::Intake;
 pub use open::{DISCLOSURE_VERSION, OpenSession, Opened, open};
 pub use read::{SessionDetail, get};
 pub use record::{
@@ -50,6 +52,6 @@ async fn own_session(
 }
 
 /// Whether the session ended too long ago to take events.
-fn is_sealed(session: &Session, now: DateTime<Utc>) -> bool {
-    session.ended_at.is_some_and(|ended| now > ended + LATE_EVENTS)
+fn is_sealed(ended_at: Option<DateTime<Utc>>, now: DateTime<Utc>) -> bool {
+    ended_at.is_some_and(|ended| now > ended + LATE_EVENTS)
 }

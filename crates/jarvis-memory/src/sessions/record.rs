@@ -1,13 +1,13 @@
 //! Events as they happen. What is acknowledged is on disk.
 
-use super::{KioskIdentity, is_sealed, own_session};
+use super::{KioskIdentity, end_revoked, intake, is_sealed, own_session};
 use crate::extract::mask_health;
 use crate::{Memory, MemoryError, jobs, measure};
 use chrono::{DateTime, TimeDelta, Utc};
 use jarvis_core::{ConsentSet, ErrorCode, EventId, Language, NewEvent, Purpose, SessionId, SessionState};
 use jarvis_db::queries::event::{self, EventRow};
-use jarvis_db::queries::session::Session;
-use jarvis_db::queries::{consent, session};
+use jarvis_db::queries::session::Heard;
+use jarvis_db::queries::{consent, kiosk, session};
 use serde_json::Value;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -59,7 +59,8 @@ pub struct Recorded {
     pub withheld_health_spans: usize,
 }
 
-/// Stores events of one of the kiosk's own sessions. One invalid or repeated event never loses the others.
+/// Stores events of one of the kiosk's own sessions, if the kiosk is still paired. One invalid or repeated event never
+/// loses the others.
 ///
 /// Text is left out without the consent `memory`, and spans about health without `health_memory`. Within ten
 /// minutes of the end, late events send the session to processing again; later they are refused.
@@ -74,18 +75,33 @@ pub async fn record(
         return Err(MemoryError::refused_because(ErrorCode::InvalidRequest, detail));
     }
     let submitted = Arc::new(submitted);
+    let recorded = if intake::is_few(&submitted) {
+        intake::record_together(memory, kiosk, id, submitted).await?
+    } else {
+        record_alone(memory, kiosk, id, submitted).await?
+    };
+    measure::recorded(&recorded);
+    Ok(recorded)
+}
+
+/// Tries until the consents stand still between reading and storing.
+const ATTEMPTS: u8 = 3;
+
+/// Stores a request in a transaction of its own.
+pub(super) async fn record_alone(
+    memory: &Memory,
+    kiosk: &KioskIdentity,
+    id: &SessionId,
+    submitted: Arc<Vec<Submitted>>,
+) -> Result<Recorded, MemoryError> {
     for _ in 0..ATTEMPTS {
         let batch = prepare(memory, kiosk, id, Arc::clone(&submitted)).await?;
         if let Some(recorded) = store(memory, kiosk, id, batch).await? {
-            measure::recorded(&recorded);
             return Ok(recorded);
         }
     }
     Err(MemoryError::Changed)
 }
-
-/// Tries until the consents stand still between reading and storing.
-const ATTEMPTS: u8 = 3;
 
 /// Checks and masks the events, before anything is locked: a large batch takes seconds of computing.
 async fn prepare(
@@ -96,26 +112,33 @@ async fn prepare(
 ) -> Result<Batch, MemoryError> {
     let now = memory.clock.now();
     let mut tx = memory.db.begin(&kiosk.scope()).await?;
+    let paired = kiosk::find(&mut tx, kiosk.kiosk).await?;
     let session = session::find(&mut tx, id)
         .await?
-        .filter(|s| s.kiosk_id == Some(kiosk.kiosk))
-        .ok_or_else(|| MemoryError::refused(ErrorCode::SessionNotFound))?;
-    let consents = consent::in_force(&mut tx, kiosk.gym, session.member_id).await?;
-    tx.commit().await?;
-    // Our clock may have been set back since the last event: what is said later stays later.
-    let arrived = session.last_event_at.map_or(now, |last| now.max(last));
-    let mut batch = Batch {
-        session,
-        consents,
-        now,
-        arrived,
-        rows: Vec::new(),
-        recorded: Recorded::default(),
+        .filter(|s| s.kiosk_id == Some(kiosk.kiosk));
+    let consents = match &session {
+        Some(session) => consent::in_force(&mut tx, kiosk.gym, session.member_id).await?,
+        None => ConsentSet::default(),
     };
+    tx.commit().await?;
+    let paired = paired.ok_or_else(|| MemoryError::refused(ErrorCode::Unauthenticated))?;
+    if !paired.is_active() {
+        // Revoking may have raced with a badge being read.
+        end_revoked(memory, kiosk, &kiosk.scope()).await?;
+        return Err(MemoryError::refused(ErrorCode::KioskRevoked));
+    }
+    let session = session.ok_or_else(|| MemoryError::refused(ErrorCode::SessionNotFound))?;
+    let heard = Heard {
+        member_id: session.member_id,
+        language: session.language,
+        state: session.state,
+        started_at: session.started_at,
+        last_event_at: session.last_event_at,
+        ended_at: session.ended_at,
+    };
+    let mut batch = Batch::new(&heard, consents, now);
     tokio::task::spawn_blocking(move || {
-        for (index, item) in submitted.iter().enumerate() {
-            batch.add(index, item.clone());
-        }
+        batch.add_all(&submitted);
         batch
     })
     .await
@@ -129,85 +152,108 @@ async fn store(
     id: &SessionId,
     batch: Batch,
 ) -> Result<Option<Recorded>, MemoryError> {
-    let Batch {
-        consents,
-        now,
-        rows,
-        mut recorded,
-        ..
-    } = batch;
+    let now = batch.now;
     let mut tx = memory.db.begin(&kiosk.scope()).await?;
     let session = own_session(&mut tx, kiosk, id).await?;
-    if is_sealed(&session, now) {
+    if is_sealed(session.ended_at, now) {
         return Err(MemoryError::refused(ErrorCode::SessionClosed));
     }
-    if consent::in_force(&mut tx, kiosk.gym, session.member_id).await? != consents {
+    if consent::in_force(&mut tx, kiosk.gym, session.member_id).await? != batch.consents {
         return Ok(None);
     }
-    if rows.is_empty() {
-        return Ok(Some(recorded));
+    if batch.rows.is_empty() {
+        return Ok(Some(batch.recorded));
     }
-    let new = event::insert_many(&mut tx, kiosk.gym, id, session.member_id, &rows, now).await?;
+    let new = event::insert_many(&mut tx, kiosk.gym, id, session.member_id, &batch.rows, now).await?;
     if !new.is_empty() {
-        let withheld = i32::try_from(recorded.withheld_health_spans).unwrap_or(i32::MAX);
-        session::note_events(&mut tx, kiosk.gym, id, withheld, now).await?;
+        session::note_events(&mut tx, kiosk.gym, id, batch.withheld(), now).await?;
         if session.state != SessionState::Open {
             jobs::enqueue_processing(&mut tx, kiosk.gym, id, now).await?;
         }
     }
     tx.commit().await?;
-    let new: HashSet<EventId> = new.into_iter().collect();
-    for accepted in &mut recorded.accepted {
-        accepted.id = accepted.id.filter(|id| new.contains(id));
-        accepted.duplicate = accepted.id.is_none();
-    }
-    Ok(Some(recorded))
+    Ok(Some(batch.stored(&new.into_iter().collect())))
 }
 
 /// Events on their way to the database.
-struct Batch {
-    session: Session,
+pub(super) struct Batch {
+    language: Language,
+    started_at: DateTime<Utc>,
     consents: ConsentSet,
     now: DateTime<Utc>,
     /// When the events count as said unless they know better: now, and never before the session's last event.
     arrived: DateTime<Utc>,
-    rows: Vec<EventRow>,
+    pub(super) rows: Vec<EventRow>,
     recorded: Recorded,
 }
 
 impl Batch {
-    fn add(&mut self, index: usize, item: Submitted) {
-        // An empty id identifies nothing.
-        let item = item.map(|mut event| {
-            event.provider_event_id = event.provider_event_id.filter(|id| !id.is_empty());
-            event
-        });
-        let checked = item.and_then(|event| check(&event).map(|()| event).map_err(str::to_owned));
-        let mut event = match checked {
-            Ok(event) => event,
-            Err(detail) => {
-                self.recorded.rejected.push(RejectedEvent { index, detail });
-                return;
+    pub(super) fn new(session: &Heard, consents: ConsentSet, now: DateTime<Utc>) -> Self {
+        Self {
+            language: session.language,
+            started_at: session.started_at,
+            consents,
+            now,
+            // Our clock may have been set back since the last event: what is said later stays later.
+            arrived: session.last_event_at.map_or(now, |last| now.max(last)),
+            rows: Vec::new(),
+            recorded: Recorded::default(),
+        }
+    }
+
+    pub(super) fn add_all(&mut self, submitted: &[Submitted]) {
+        self.rows.reserve(submitted.len());
+        self.recorded.accepted.reserve(submitted.len());
+        for (index, item) in submitted.iter().enumerate() {
+            match item {
+                Ok(event) => self.add(index, event.clone()),
+                Err(detail) => self.reject(index, detail.clone()),
             }
-        };
+        }
+    }
+
+    /// Spans about health that were left out.
+    pub(super) fn withheld(&self) -> i32 {
+        i32::try_from(self.recorded.withheld_health_spans).unwrap_or(i32::MAX)
+    }
+
+    /// What became of it, now that these events of it are new.
+    pub(super) fn stored(self, new: &HashSet<EventId>) -> Recorded {
+        let mut recorded = self.recorded;
+        for accepted in &mut recorded.accepted {
+            accepted.id = accepted.id.filter(|id| new.contains(id));
+            accepted.duplicate = accepted.id.is_none();
+        }
+        recorded
+    }
+
+    fn reject(&mut self, index: usize, detail: String) {
+        self.recorded.rejected.push(RejectedEvent { index, detail });
+    }
+
+    fn add(&mut self, index: usize, mut event: NewEvent) {
+        // An empty id identifies nothing.
+        event.provider_event_id = event.provider_event_id.filter(|id| !id.is_empty());
+        if let Err(detail) = check(&event) {
+            return self.reject(index, detail.to_owned());
+        }
         self.withhold(&mut event);
         let (timestamp, timestamp_adjusted) = self.time_of(&event);
         let id = EventId::new(self.arrived);
         self.rows.push(EventRow { id, event, timestamp });
-        let accepted = AcceptedEvent {
+        self.recorded.accepted.push(AcceptedEvent {
             index,
             id: Some(id),
             duplicate: false,
             timestamp_adjusted,
-        };
-        self.recorded.accepted.push(accepted);
+        });
     }
 
     fn time_of(&self, event: &NewEvent) -> (DateTime<Utc>, bool) {
         let Some(at) = event.timestamp else {
             return (self.arrived, false);
         };
-        let possible = self.session.started_at - EARLIEST_BEFORE_START <= at && at <= self.now + LATEST_AHEAD;
+        let possible = self.started_at - EARLIEST_BEFORE_START <= at && at <= self.now + LATEST_AHEAD;
         if possible {
             (at, false)
         } else {
@@ -224,7 +270,7 @@ impl Batch {
             event.tool_args = None;
             event.tool_result = None;
         } else if !self.consents.allows(Purpose::HealthMemory) {
-            let language = self.session.language;
+            let language = self.language;
             let mut spans = event
                 .transcript
                 .as_mut()

@@ -53,6 +53,7 @@ impl Stage {
             clock: clock.clone(),
             embedder,
             reader: None,
+            intake: sessions::Intake::default(),
         };
         Self { test, memory, clock }
     }

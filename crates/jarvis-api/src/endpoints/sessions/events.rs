@@ -2,15 +2,15 @@
 
 use super::incoming;
 use crate::body::{self, EVENTS_LIMIT, Media};
-use crate::caller::{Kiosk, SessionPath};
+use crate::caller::{KioskToken, SessionPath};
 use crate::problem::Problem;
 use crate::state::ApiState;
 use crate::words::EventTypeWord;
 use axum::Json;
 use axum::extract::{Request, State};
 use chrono::{DateTime, Utc};
-use jarvis_core::{ErrorCode, EventType};
-use jarvis_memory::sessions::{self, MAX_EVENTS, Recorded};
+use jarvis_core::{ErrorCode, EventType, SessionId};
+use jarvis_memory::sessions::{self, MAX_EVENTS, Recorded, Submitted};
 use serde::Serialize;
 use serde_json::Value;
 use std::borrow::Cow;
@@ -190,17 +190,32 @@ impl From<Recorded> for RecordedEvents {
     responses((status = 200, description = "What became of every event.", body = RecordedEvents)))]
 pub(crate) async fn record_events(
     State(state): State<ApiState>,
-    kiosk: Kiosk,
-    SessionPath(id): SessionPath,
+    kiosk: KioskToken,
+    session: Result<SessionPath, Problem>,
     request: Request,
 ) -> Result<Json<RecordedEvents>, Problem> {
-    let media = Media::of(request.headers());
-    let body = body::read(request.into_body(), EVENTS_LIMIT).await?;
-    let submitted = incoming::read(media, &body)?;
+    let (id, submitted) = match read(session, request).await {
+        Ok(read) => read,
+        Err(problem) => {
+            // A kiosk that was revoked hears of that first.
+            kiosk.is_active(&state).await?;
+            return Err(problem);
+        }
+    };
     let recorded = sessions::record(&state.memory, &kiosk.identity, &id, submitted).await?;
     let view = RecordedEvents::from(recorded);
     if view.accepted.is_empty() {
         return Err(Problem::new(ErrorCode::EventInvalid).with("rejected", view.rejected));
     }
     Ok(Json(view))
+}
+
+async fn read(
+    session: Result<SessionPath, Problem>,
+    request: Request,
+) -> Result<(SessionId, Vec<Submitted>), Problem> {
+    let SessionPath(id) = session?;
+    let media = Media::of(request.headers());
+    let body = body::read(request.into_body(), EVENTS_LIMIT).await?;
+    Ok((id, incoming::read(media, &body)?))
 }

@@ -1,7 +1,9 @@
 //! Sessions: one conversation at a kiosk, from the badge to its memory.
 
+mod heard;
 mod orphan;
 
+pub use heard::{Heard, lock_heard, note_heard};
 pub use orphan::{Orphan, close_orphans, list_waiting, redate_ahead};
 
 use crate::{DbError, ScopedTx};
