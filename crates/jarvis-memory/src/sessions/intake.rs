@@ -313,3 +313,39 @@ async fn insert(
     let new = event::insert_each(tx, gym, &placed, now).await?;
     Ok(new.into_iter().collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jarvis_core::{Clock as _, KioskId, SystemClock};
+
+    #[tokio::test]
+    async fn a_writer_that_panics_is_told_to_those_who_wait_and_has_a_successor() {
+        let intake = Intake::default();
+        let now = SystemClock.now();
+        let kiosk = KioskIdentity {
+            kiosk: KioskId::new(now),
+            gym: GymId::new(now),
+        };
+        let join = || {
+            let (answer, answered) = oneshot::channel();
+            let waiting = Waiting {
+                kiosk,
+                session: SessionId::new(now),
+                submitted: Arc::default(),
+                answer,
+                bill: None,
+            };
+            (intake.join(waiting), answered)
+        };
+        let (first, answered) = join();
+        assert!(first && !join().0, "one writer at a time");
+        drop(Writing {
+            intake: intake.clone(),
+            gym: kiosk.gym,
+            done: false,
+        });
+        assert!(answered.await.is_err());
+        assert!(join().0, "the next request has a writer again");
+    }
+}

@@ -16,4 +16,5 @@ mod replaying;
 mod speaking;
 mod spending;
 mod stage;
+mod together;
 mod withheld;
