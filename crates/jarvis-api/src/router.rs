@@ -145,6 +145,11 @@ pub fn openapi() -> OpenApi {
 ///
 /// Serve it with `into_make_service_with_connect_info::<SocketAddr>()`, so that limits count by address.
 pub fn router(state: ApiState) -> Router {
+    router_beside(state, Router::new())
+}
+
+/// As [`router`], with routes of other surfaces beside ours, behind the same limits, headers and log.
+pub fn router_beside(state: ApiState, others: Router) -> Router {
     let (routes, document) = contents().split_for_parts();
     let document = openapi::complete(document);
     let text = document
@@ -156,6 +161,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/", get(|| async { Redirect::temporary("/api/docs") }))
         // A protocol of somebody else, described by them.
         .route(embeddings::PATH, post(embeddings::embed))
+        .merge(others.with_state(()))
         .layer(Extension(Document(text.into())))
         .layer(Extension(Arc::new(Pages::of(&document))))
         .layer(CatchPanicLayer::custom(panicked))

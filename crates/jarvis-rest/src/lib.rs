@@ -15,5 +15,6 @@ pub mod token;
 
 pub use claim_path::ClaimPath;
 pub use error::RestError;
-pub use service::{Rest, StartError};
+pub use service::{Gate, Rest, StartError};
 pub use settings::{Settings, TxEnd};
+pub use token::Identity;

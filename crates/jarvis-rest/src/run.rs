@@ -145,6 +145,9 @@ fn settings(loaded: &Loaded, request: &ApiRequest, plan: &Plan, identity: &Ident
         .collect();
     let object = |pairs: &BTreeMap<String, String>| json!(pairs).to_string();
     let mut all: Vec<(String, String)> = vec![("search_path".to_owned(), path.join(", "))];
+    if let Some(longest) = config.statement_timeout {
+        all.push(("statement_timeout".to_owned(), longest.as_millis().to_string()));
+    }
     // A role's settings are set before the role, which may not be allowed to.
     let of_role = loaded
         .cache

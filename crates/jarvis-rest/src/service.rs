@@ -7,12 +7,14 @@ use crate::request::ApiRequest;
 use crate::respond;
 use crate::run::run;
 use crate::settings::Settings;
-use crate::token::{Keys, UnreadableKeys, identify};
+use crate::token::{Identity, Keys, UnreadableKeys, identify};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use futures_util::future::BoxFuture;
 use jarvis_core::clock::SharedClock;
 use sqlx::PgPool;
 use sqlx::postgres::{PgListener, PgPoolOptions};
@@ -26,8 +28,16 @@ pub const MOST_BYTES: usize = 16 << 20;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Where PostgreSQL tells that the schema changed: `notify pgrst, 'reload schema'`.
 const CHANNEL: &str = "pgrst";
+/// Functions of the database have no use for these, and its log none at all.
+const SHOWN_TO_THE_GATE: [&str; 2] = ["apikey", "authorization"];
 /// Headers that a script of another origin may read.
 const EXPOSED: &str = "Content-Encoding, Content-Location, Content-Range, Content-Type, Date, Location, Server, Transfer-Encoding, Range-Unit";
+
+/// Who decides about callers, where the settings do not.
+pub trait Gate: Send + Sync + 'static {
+    /// Whom these headers stand for, or why they are not believed. The role must be one that the login may become.
+    fn admit<'a>(&'a self, headers: &'a HeaderMap) -> BoxFuture<'a, Result<Identity, RestError>>;
+}
 
 /// The data API of one database. Cheap to clone.
 #[derive(Clone)]
@@ -38,6 +48,7 @@ struct Inner {
     settings: Settings,
     keys: Keys,
     clock: SharedClock,
+    gate: Option<Arc<dyn Gate>>,
     /// Read for a moment only; never held across an await.
     loaded: RwLock<Option<Arc<Loaded>>>,
 }
@@ -64,6 +75,17 @@ impl Rest {
         connections: u32,
         clock: SharedClock,
     ) -> Result<Self, StartError> {
+        Self::start_behind(None, url, settings, connections, clock).await
+    }
+
+    /// As [`Rest::start`]; the gate, where there is one, decides who callers are. What they showed to it goes no further.
+    pub async fn start_behind(
+        gate: Option<Arc<dyn Gate>>,
+        url: &str,
+        settings: Settings,
+        connections: u32,
+        clock: SharedClock,
+    ) -> Result<Self, StartError> {
         if settings.schemas.is_empty() {
             return Err(StartError::NoSchema);
         }
@@ -77,6 +99,7 @@ impl Rest {
             keys: Keys::read(&settings)?,
             settings,
             clock,
+            gate,
             loaded: RwLock::new(None),
         }));
         rest.reload().await?;
@@ -123,7 +146,10 @@ impl Rest {
 
     /// Its routes; mount them where they belong.
     pub fn router(&self) -> Router {
-        Router::new().fallback(handle).with_state(self.clone())
+        Router::new()
+            .route("/{*path}", any(handle))
+            .fallback(handle)
+            .with_state(self.clone())
     }
 
     fn loaded(&self) -> Result<Arc<Loaded>, RestError> {
@@ -199,13 +225,17 @@ async fn handle(State(rest): State<Rest>, request: Request) -> Response {
 
 async fn answer(rest: &Rest, request: Request, times: &mut Times) -> Result<Response, RestError> {
     let loaded = rest.loaded()?;
-    let (parts, body) = request.into_parts();
-    let identity = identify(
-        &parts.headers,
-        &rest.0.keys,
-        &loaded.settings,
-        rest.0.clock.now().timestamp(),
-    )?;
+    let (mut parts, body) = request.into_parts();
+    let identity = if let Some(gate) = &rest.0.gate {
+        let identity = gate.admit(&parts.headers).await?;
+        for secret in SHOWN_TO_THE_GATE {
+            parts.headers.remove(secret);
+        }
+        identity
+    } else {
+        let now = rest.0.clock.now().timestamp();
+        identify(&parts.headers, &rest.0.keys, &loaded.settings, now)?
+    };
     times.mark("jwt");
     let body = read_body(body).await?;
     let request = ApiRequest::read(

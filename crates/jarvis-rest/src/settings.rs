@@ -2,6 +2,7 @@
 
 use crate::claim_path::ClaimPath;
 use secrecy::SecretString;
+use std::time::Duration;
 
 /// How the data API behaves. Settings on the login role (`alter role … set pgrst.db_max_rows = …`) win over these.
 #[derive(Debug, Clone)]
@@ -43,6 +44,8 @@ pub struct Settings {
     pub cors_origins: Vec<String>,
     /// A header that is given back as it came, by which a request is followed through logs.
     pub trace_header: Option<String>,
+    /// How long a statement may take, unless the caller's role has a setting of its own.
+    pub statement_timeout: Option<Duration>,
     /// Columns of these types are left out of `*`: schema-free names such as `vector`.
     pub private_types: Vec<String>,
 }
@@ -68,6 +71,7 @@ impl Default for Settings {
             server_timing: false,
             cors_origins: Vec::new(),
             trace_header: None,
+            statement_timeout: None,
             private_types: Vec::new(),
         }
     }

@@ -75,6 +75,8 @@ pub enum Command {
     /// Add, pair and revoke kiosks
     #[command(subcommand)]
     Kiosk(commands::kiosk::Command),
+    /// The keys of the data API
+    Keys(commands::keys::Arguments),
     /// Create and list people who sign in
     #[command(subcommand)]
     User(commands::user::Command),
@@ -162,6 +164,7 @@ async fn run_command(global: &Global, command: Command, out: Output) -> anyhow::
         Command::Recall(a) => commands::recall::run(global, out, a).await,
         Command::Consent(c) => commands::consent::run(global, out, c).await,
         Command::Audit(c) => commands::audit::run(global, out, c).await,
+        Command::Keys(a) => commands::keys::run(global, out, a).await,
         Command::Retention(a) => commands::retention::run(global, out, a).await,
         Command::Kiosk(c) => commands::kiosk::run(global, out, c).await,
         Command::User(c) => commands::user::run(global, out, c).await,

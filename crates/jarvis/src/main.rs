@@ -4,6 +4,7 @@ mod arguments;
 mod cli;
 mod commands;
 mod connection;
+mod data_api;
 #[cfg(test)]
 mod documented;
 mod embeddings;

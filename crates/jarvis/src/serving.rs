@@ -1,14 +1,17 @@
 //! A running server: it listens, works, and stops in good order.
 
 use crate::commands::member::kept_exports;
+use crate::data_api::{self, DataApi};
 use crate::failure::WithHint;
 use crate::listening::{self, Connections};
 use crate::output::{Output, talk};
 use crate::watching::{Bound, Watching};
 use crate::{connection, signing, wiring};
-use anyhow::{anyhow, bail};
+use anyhow::{Context as _, anyhow, bail};
+use jarvis_api::keys::Gatekeeper;
 use jarvis_api::{ApiState, Readiness, Tokens};
 use jarvis_memory::Memory;
+use jarvis_rest::Rest;
 use secrecy::SecretString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -33,6 +36,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Who may connect, and how many.
     pub connections: Connections,
+    /// What the data API may take.
+    pub data_api: DataApi,
     /// The key that signs access tokens.
     pub signing_key: PathBuf,
     /// Whether closed sessions are processed here as well.
@@ -59,6 +64,7 @@ pub struct Serving {
     pub tokens: Tokens,
     metrics_url: Option<String>,
     readiness: Readiness,
+    rest: Rest,
     drain: Duration,
     stop: CancellationToken,
     /// The server and its worker. Neither ends before it is told to.
@@ -74,6 +80,7 @@ pub async fn start(settings: &Settings) -> anyhow::Result<Serving> {
     let address = listener.local_addr()?;
     let memory = wiring::memory(db).await?;
     let tokens = signing::load_or_create(&settings.signing_key)?;
+    let rest = Box::pin(data_api(settings, &memory, &tokens)).await?;
     let stop = CancellationToken::new();
     let readiness = Readiness::new();
     if let Some(folder) = &settings.disk {
@@ -108,9 +115,17 @@ pub async fn start(settings: &Settings) -> anyhow::Result<Serving> {
             stop.clone(),
         ));
     }
+    parts.spawn({
+        let (rest, stop) = (rest.clone(), stop.clone());
+        async move {
+            stop.run_until_cancelled(rest.follow()).await;
+            Ok(())
+        }
+    });
     let told = stop.clone();
+    let router = jarvis_api::router_beside(state, data_api::router(&rest));
     parts.spawn(async move {
-        let http = listening::serve(listener, jarvis_api::router(state), busy, most, told.clone());
+        let http = listening::serve(listener, router, busy, most, told.clone());
         tokio::select! {
             () = http => Ok(()),
             () = async { told.cancelled().await; tokio::time::sleep(GRACE).await } => Ok(()),
@@ -123,10 +138,20 @@ pub async fn start(settings: &Settings) -> anyhow::Result<Serving> {
         tokens,
         metrics_url,
         readiness,
+        rest,
         drain: settings.drain,
         stop,
         parts,
     })
+}
+
+async fn data_api(settings: &Settings, memory: &Memory, tokens: &Tokens) -> anyhow::Result<Rest> {
+    let secret = signing::jwt_secret(&settings.signing_key)?;
+    let clock = memory.clock.clone();
+    let keys = Gatekeeper::new(tokens.clone(), secret, memory.db.clone(), clock.clone());
+    data_api::start(&settings.data_api, &settings.url, keys, clock)
+        .await
+        .context("the data API cannot read the schema")
 }
 
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
@@ -191,6 +216,9 @@ impl Serving {
         let mut first = Ok(());
         while let Some(ended) = self.parts.join_next().await {
             first = first.and(outcome(ended));
+        }
+        if tokio::time::timeout(CLOSE, self.rest.close()).await.is_err() {
+            tracing::warn!("stopped while a statement of the data API was running; it is undone");
         }
         close(&self.memory).await;
         first

@@ -1,9 +1,12 @@
-//! The key that signs access tokens.
+//! What signs access tokens: our key, and the shared secret of keys that are JWTs.
 
+use crate::failure::WrongUse;
 use crate::{private_file, wiring};
 use anyhow::Context as _;
 use jarvis_api::Tokens;
+use jarvis_api::keys::LegacySecret;
 use secrecy::{ExposeSecret as _, SecretString};
+use std::env::VarError;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -23,6 +26,30 @@ pub fn load_or_create(path: &Path) -> anyhow::Result<Tokens> {
     let pem = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     Tokens::from_pem(&SecretString::from(pem), wiring::clock())
         .with_context(|| format!("{} holds no usable ES256 key", path.display()))
+}
+
+/// The secret of keys that are JWTs: that of JARVIS_JWT_SECRET, such as a Supabase project's, else that of the file beside
+/// the signing key, which is made when absent.
+pub fn jwt_secret(signing_key: &Path) -> anyhow::Result<LegacySecret> {
+    match std::env::var("JARVIS_JWT_SECRET") {
+        Ok(text) => {
+            let unfit = |error| WrongUse(format!("JARVIS_JWT_SECRET: {error}"));
+            return Ok(LegacySecret::new(&SecretString::from(text)).map_err(unfit)?);
+        }
+        Err(VarError::NotUnicode(_)) => {
+            return Err(WrongUse("JARVIS_JWT_SECRET is no text".to_owned()).into());
+        }
+        Err(VarError::NotPresent) => {}
+    }
+    let path = signing_key.with_file_name("jwt-secret");
+    if matches!(std::fs::symlink_metadata(&path), Err(error) if error.kind() == ErrorKind::NotFound)
+        && private_file::place(&path, LegacySecret::generate().expose_secret())?
+    {
+        tracing::info!(path = %path.display(), "made a secret for keys that are JWTs");
+    }
+    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    LegacySecret::new(&SecretString::from(text.trim()))
+        .with_context(|| format!("{} holds no usable secret", path.display()))
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ mod brake;
 mod cli;
 mod clock;
 mod connections;
+mod data_api;
 mod device;
 mod disk;
 mod doctor;

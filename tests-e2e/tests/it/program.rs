@@ -9,8 +9,11 @@ use std::process::Stdio;
 use tokio::process::Command;
 
 /// Variables of the surroundings that would change what the program does.
-pub const FOREIGN: [&str; 26] = [
+pub const FOREIGN: [&str; 29] = [
     "JARVIS_BACKUP_DIR",
+    "JARVIS_DATA_API_CONNECTIONS",
+    "JARVIS_DATA_API_MAX_ROWS",
+    "JARVIS_JWT_SECRET",
     "JARVIS_BACKUP_KEY_FILE",
     "JARVIS_GYM_REQUESTS_PER_MINUTE",
     "JARVIS_JOB_GRACE_SECONDS",

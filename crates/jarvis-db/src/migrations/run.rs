@@ -84,8 +84,20 @@ pub async fn up(url: &SecretString, source: &Source) -> Result<Vec<Applied>, Mig
         });
     }
     history::share(&mut connection).await?;
+    if !applied.is_empty() {
+        tell_data_api(&mut connection).await?;
+    }
     connection.close().await.map_err(DbError::from)?;
     Ok(applied)
+}
+
+/// Data APIs on this database read the schema again.
+async fn tell_data_api(connection: &mut PgConnection) -> Result<(), MigrationError> {
+    sqlx::query("select pg_notify('pgrst', 'reload schema')")
+        .execute(connection)
+        .await
+        .map_err(DbError::from)?;
+    Ok(())
 }
 
 /// Which migrations to undo.
@@ -161,6 +173,7 @@ pub async fn undo(
         return Err(MigrationError::DataLoss { lost });
     }
     revert_all(&mut tx, &chosen).await?;
+    tell_data_api(&mut tx).await?;
     tx.commit().await.map_err(DbError::from)?;
     connection.close().await.map_err(DbError::from)?;
     Ok(Undoing::of(chosen, lost))

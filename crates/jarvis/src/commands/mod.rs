@@ -11,6 +11,7 @@ pub mod eval;
 pub mod fact;
 pub mod fake_openai;
 pub mod gym;
+pub mod keys;
 pub mod kiosk;
 pub mod member;
 pub mod migration;

@@ -1,6 +1,7 @@
 //! `jarvis serve`: your PostgreSQL.
 
 use crate::connection::DatabasePatience;
+use crate::data_api::DataApi;
 use crate::failure::{Done, WrongUse};
 use crate::global::Global;
 use crate::listening::Connections;
@@ -30,6 +31,8 @@ pub struct Arguments {
     listen: SocketAddr,
     #[command(flatten)]
     connections: Connections,
+    #[command(flatten)]
+    data_api: DataApi,
     /// Do not process sessions here; `jarvis worker` does
     #[arg(long)]
     no_worker: bool,
@@ -67,6 +70,7 @@ pub async fn run(global: &Global, out: Output, arguments: Arguments) -> anyhow::
         url,
         listen: arguments.listen,
         connections: arguments.connections,
+        data_api: arguments.data_api,
         signing_key,
         work: !arguments.no_worker,
         database_patience: arguments.patience.duration(),

@@ -141,6 +141,7 @@ impl Arguments {
             server_timing: self.server_timing,
             cors_origins: self.cors_origins,
             trace_header: self.trace_header.map(|name| name.to_string()),
+            statement_timeout: None,
             private_types: Vec::new(),
         })
     }

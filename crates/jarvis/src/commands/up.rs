@@ -1,6 +1,7 @@
 //! `jarvis up`: everything from one binary.
 
 use crate::connection::{self, Urls};
+use crate::data_api::DataApi;
 use crate::failure::Done;
 use crate::global::Global;
 use crate::listening::Connections;
@@ -36,6 +37,8 @@ pub struct Arguments {
     listen: SocketAddr,
     #[command(flatten)]
     connections: Connections,
+    #[command(flatten)]
+    data_api: DataApi,
     /// The port of the embedded PostgreSQL [default: a free one]
     #[arg(long, value_name = "PORT")]
     pg_port: Option<u16>,
@@ -51,6 +54,7 @@ pub async fn run(global: &Global, out: Output, arguments: Arguments) -> anyhow::
         url: house.urls.login.clone(),
         listen: arguments.listen,
         connections: arguments.connections,
+        data_api: arguments.data_api,
         signing_key: signing::default_path(&data_dir),
         work: true,
         database_patience: Duration::ZERO,

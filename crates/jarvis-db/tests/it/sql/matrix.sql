@@ -66,7 +66,8 @@ insert into world.probes values
   (60, 'jarvis.fact_slots', '(slot, category, many, lives, health) values (''goal.x'', ''goal'', true, ''1 day'', false)', 'many = false'),
   (62, 'jarvis.fact_proposals', '(gym_id, member_id, first_fact, other_fact, reason) values ({g}, {m}, ''00000000-0000-7000-8000-000000000001'', ''00000000-0000-7000-8000-000000000002'', ''same_slot'')', 'decided_by = ''x'''),
   (63, 'jarvis.fact_endings', '(gym_id, member_id, fact_id) select {g}, {m}, id from public.member_facts where member_id = {m} and category = ''goal''', 'asked_at = now()'),
-  (64, 'jarvis.forgotten_facts', '(gym_id, member_id, mark, forgotten_at) values ({g}, {m}, encode(sha256(''new''), ''hex''), now())', 'forgotten_at = now()');
+  (64, 'jarvis.forgotten_facts', '(gym_id, member_id, mark, forgotten_at) values ({g}, {m}, encode(sha256(''new''), ''hex''), now())', 'forgotten_at = now()'),
+  (72, 'jarvis.api_keys', '(kind, name, shown, key_hash) values (''secret'', ''x'', ''x'', sha256(''new''))', 'revoked_at = now()');
 
 create function world.try(who world.personas, statement text) returns text
   language plpgsql as $$

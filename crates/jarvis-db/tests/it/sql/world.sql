@@ -39,6 +39,7 @@ create view world.full_lives as select * from world.people where n <> 9;
 insert into public.kiosks (id, gym_id, name, slug) select kiosk_id, gym_id, 'Borne ' || n, 'borne-' || n from world.full_lives;
 insert into jarvis.kiosk_pairing_codes (code_hash, gym_id, kiosk_id, expires_at)
 select sha256(session_id::bytea), gym_id, kiosk_id, now() + interval '10 minutes' from world.full_lives;
+insert into jarvis.api_keys (kind, name, shown, key_hash) values ('publishable', 'Site', 'sb_publishable_x…', sha256('world'));
 insert into public.member_fitness_profile (member_id, gym_id) select member_id, gym_id from world.full_lives;
 insert into public.member_preferences (member_id, gym_id) select member_id, gym_id from world.full_lives;
 insert into public.member_visits (member_id, gym_id) select member_id, gym_id from world.full_lives;

@@ -33,6 +33,7 @@ impl House<'_> {
             url: self.urls.login.clone(),
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             connections: Connections::default(),
+            data_api: crate::data_api::DataApi::default(),
             signing_key: signing::default_path(self.folder),
             work: false,
             database_patience: Duration::ZERO,

@@ -8,6 +8,7 @@ mod words;
 
 use crate::commands::up;
 use crate::connection::{self, Urls};
+use crate::data_api::DataApi;
 use crate::failure::Done;
 use crate::global::Global;
 use crate::listening::Connections;
@@ -72,6 +73,7 @@ async fn play_and_serve(
             .listen
             .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], port))),
         connections: Connections::default(),
+        data_api: DataApi::default(),
         signing_key: signing::default_path(data_dir),
         work: true,
         database_patience: std::time::Duration::ZERO,
