@@ -82,6 +82,46 @@ pub async fn run(
     Ok(outcome)
 }
 
+/// One statement as PostgreSQL gets it, with its parameters in the form of text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rehearsed {
+    /// With `$1` and so on.
+    pub text: String,
+    /// Null where there is none.
+    pub params: Vec<Option<String>>,
+}
+
+/// The statements that [`run`] would send, from the beginning of the transaction to its end, without those that depend on
+/// answers.
+pub fn rehearse(loaded: &Loaded, request: &ApiRequest, plan: &Plan, identity: &Identity) -> Vec<Rehearsed> {
+    let shown = |sql: Sql| {
+        let (text, params) = sql.finish();
+        let params = params.into_iter().map(|param| match param {
+            Param::Text(value) => value,
+            Param::Bytes(bytes) => {
+                let digits = bytes.iter().map(|byte| format!("{byte:02x}"));
+                Some(format!("\\x{}", digits.collect::<String>()))
+            }
+        });
+        Rehearsed {
+            text,
+            params: params.collect(),
+        }
+    };
+    let end = if loaded.settings.tx_end.undone(request.preferences.rollback) {
+        "ROLLBACK"
+    } else {
+        "COMMIT"
+    };
+    let all = [
+        Sql::of(opening(loaded, plan, identity)),
+        settings(loaded, request, plan, identity),
+        statement::main(plan, request, &loaded.settings),
+        Sql::of(end),
+    ];
+    all.into_iter().map(shown).collect()
+}
+
 fn unreachable(error: &sqlx::Error) -> RestError {
     if matches!(error, sqlx::Error::PoolTimedOut) {
         return sqlstate::answer(error, true);

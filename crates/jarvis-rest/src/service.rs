@@ -5,7 +5,7 @@ use crate::error::RestError;
 use crate::plan::Plan;
 use crate::request::ApiRequest;
 use crate::respond;
-use crate::run::run;
+use crate::run::{Rehearsed, rehearse, run};
 use crate::settings::Settings;
 use crate::token::{Identity, Keys, UnreadableKeys, identify};
 use axum::Router;
@@ -163,6 +163,28 @@ impl Rest {
             let message = "Could not query the database for the schema cache. Retrying.";
             RestError::new(StatusCode::SERVICE_UNAVAILABLE, "PGRST002", message)
         })
+    }
+
+    /// The statements of a request, without running them; none for what needs none.
+    ///
+    /// # Errors
+    /// As the request would be refused.
+    pub async fn rehearse(&self, request: Request) -> Result<Vec<Rehearsed>, RestError> {
+        let loaded = self.loaded()?;
+        let (parts, body) = request.into_parts();
+        let now = self.0.clock.now().timestamp();
+        let identity = identify(&parts.headers, &self.0.keys, &loaded.settings, now)?;
+        let body = read_body(body).await?;
+        let request = ApiRequest::read(
+            &loaded.settings,
+            &parts.method,
+            parts.uri.path(),
+            parts.uri.query(),
+            &parts.headers,
+            &body,
+        )?;
+        let plan = Plan::of(&request, &loaded.cache, &loaded.settings)?;
+        Ok(plan.map_or_else(Vec::new, |plan| rehearse(&loaded, &request, &plan, &identity)))
     }
 
     /// The header by which a request is followed, to be given back.

@@ -4,6 +4,7 @@ pub mod ground;
 pub mod guide;
 pub mod ingest;
 pub mod recall;
+pub mod rest_ground;
 pub mod synthetic;
 pub mod visits;
 

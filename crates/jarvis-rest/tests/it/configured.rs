@@ -1,7 +1,8 @@
 //! Settings that are not those of every day.
 
 use crate::library::{Library, bearer};
-use axum::http::StatusCode;
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
 use serde_json::json;
 
 #[tokio::test]
@@ -80,4 +81,29 @@ async fn a_function_sets_settings_and_one_that_fails_sets_none() {
     let answer = library.get("/films?select=id").await;
     assert_eq!(answer.status, StatusCode::OK);
     assert_eq!(answer.json().as_array().unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn the_statements_of_a_request_are_told_without_being_run() {
+    let library = Library::open().await;
+    let told = async |method: &str, path: &str, body: &str| {
+        let request = Request::builder().method(method).uri(path);
+        let request = request.body(Body::from(body.to_owned())).unwrap();
+        library.rest.rehearse(request).await
+    };
+    let read = told("GET", "/films?id=eq.1", "").await.unwrap();
+    let texts: Vec<&str> = read.iter().map(|one| one.text.as_str()).collect();
+    assert_eq!(
+        (texts.len(), texts[0], texts[3]),
+        (4, "BEGIN READ ONLY", "COMMIT")
+    );
+    assert!(texts[1].starts_with("SELECT set_config("), "{texts:?}");
+    assert!(read[1].params.contains(&Some("anon".to_owned())), "{read:?}");
+    assert_eq!(read[2].params, [Some("1".to_owned())]);
+    let write = told("POST", "/films", r#"{"title": "new"}"#).await.unwrap();
+    assert_eq!(write[0].text, "BEGIN READ WRITE");
+    let refused = told("GET", "/nowhere", "").await.unwrap_err();
+    assert_eq!(refused.code, "PGRST205");
+    let kept = library.get("/films?select=count()").await;
+    assert_eq!(kept.json(), json!([{"count": 3}]));
 }

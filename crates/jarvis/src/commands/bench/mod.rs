@@ -6,7 +6,10 @@ mod kiosk;
 mod machine;
 pub mod open;
 mod page;
+mod pgbench;
 pub mod recall;
+pub mod rest;
+mod wire;
 
 use crate::failure::Done;
 use crate::global::Global;
@@ -21,6 +24,8 @@ pub enum Command {
     Ingest(ingest::Arguments),
     /// Badge to context and question to memories over HTTP, in a gym with months of conversations
     Open(open::Arguments),
+    /// The data API over HTTP, beside pgbench sending the same statements
+    Rest(rest::Arguments),
 }
 
 /// Runs the command.
@@ -29,5 +34,6 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
         Command::Recall(a) => recall::run(global, out, &a).await,
         Command::Ingest(a) => ingest::run(global, out, &a).await,
         Command::Open(a) => open::run(global, out, &a).await,
+        Command::Rest(a) => rest::run(global, out, &a).await,
     }
 }
