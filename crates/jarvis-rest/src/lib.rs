@@ -12,6 +12,7 @@ pub mod settings;
 pub mod sql;
 pub mod sqlstate;
 pub mod token;
+pub mod types;
 
 pub use claim_path::ClaimPath;
 pub use error::RestError;

@@ -36,6 +36,9 @@ pub enum Command {
     Serve(commands::serve::Arguments),
     /// Serve a data API in the language of PostgREST over any schema
     ServeRest(commands::serve_rest::Arguments),
+    /// Write types for programs that read the database
+    #[command(subcommand)]
+    Gen(commands::r#gen::Command),
     /// Only work: make closed sessions into memory
     Worker(commands::worker::Arguments),
     /// Show the whole thing on two made-up gyms
@@ -150,6 +153,7 @@ async fn run_command(global: &Global, command: Command, out: Output) -> anyhow::
         Command::Up(a) => commands::up::run(global, out, a).await,
         Command::Serve(a) => commands::serve::run(global, out, a).await,
         Command::ServeRest(a) => commands::serve_rest::run(global, out, a).await,
+        Command::Gen(c) => commands::r#gen::run(global, out, c).await,
         Command::Worker(a) => commands::worker::run(global, out, a).await,
         Command::Demo(a) => Box::pin(commands::demo::run(global, out, a)).await,
         Command::Migration(c) => commands::migration::run(global, out, c).await,

@@ -19,6 +19,7 @@ mod device;
 mod disk;
 mod doctor;
 mod fairness;
+mod gen_types;
 mod gyms;
 mod injection;
 mod kills;

@@ -200,7 +200,7 @@ async fn preconfigured(
     ask(connection, include_str!("sql/preconfigured.sql"), &[]).await
 }
 
-async fn ask<T: DeserializeOwned>(
+pub(crate) async fn ask<T: DeserializeOwned>(
     connection: &mut PgConnection,
     sql: &'static str,
     schemas: &[String],

@@ -11,7 +11,9 @@ use media::Handler;
 use relationship::Relationship;
 use std::collections::{BTreeMap, HashMap};
 
+pub(crate) use load::ask;
 pub use load::{Loaded, load};
+pub(crate) use views::{Origins, columns, to_tables, words};
 
 /// A name in a schema.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Deserialize)]

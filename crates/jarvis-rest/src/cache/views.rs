@@ -51,19 +51,19 @@ fn set(entry: &mut Option<Entry>, word: Option<&str>, place: impl Fn(&mut Entry)
     }
 }
 
-/// Words and braces; a backslash makes the next character part of a word.
-fn words(tree: &str) -> impl Iterator<Item = &str> {
+/// Words, braces and parentheses; a backslash makes the next character part of a word.
+pub fn words(tree: &str) -> impl Iterator<Item = &str> {
     let bytes = tree.as_bytes();
     let mut at = 0;
     std::iter::from_fn(move || {
-        while at < bytes.len() && matches!(bytes[at], b' ' | b'\n' | b'\t' | b'(' | b')') {
+        while at < bytes.len() && matches!(bytes[at], b' ' | b'\n' | b'\t') {
             at += 1;
         }
         let start = at;
         if at >= bytes.len() {
             return None;
         }
-        if matches!(bytes[at], b'{' | b'}') {
+        if matches!(bytes[at], b'{' | b'}' | b'(' | b')') {
             at += 1;
             return Some(&tree[start..at]);
         }

@@ -10,6 +10,7 @@ pub mod doctor;
 pub mod eval;
 pub mod fact;
 pub mod fake_openai;
+pub mod r#gen;
 pub mod gym;
 pub mod keys;
 pub mod kiosk;
