@@ -154,11 +154,10 @@ impl Breaker {
             inner.trying = true;
             drop(inner);
             self.tell();
+            return Ok(Permit::new(self, true));
         }
-        Ok(Permit {
-            breaker: self.clone(),
-            settled: false,
-        })
+        drop(inner);
+        Ok(Permit::new(self, false))
     }
 
     fn succeeded(&self) {
@@ -171,13 +170,15 @@ impl Breaker {
         self.tell();
     }
 
-    fn failed(&self, cause: &'static str, asked: Option<Duration>) {
+    fn failed(&self, tried: bool, cause: &'static str, asked: Option<Duration>) {
         let settings = &self.0.settings;
         let mut inner = self.inner();
-        let tried = std::mem::take(&mut inner.trying);
+        if tried {
+            inner.trying = false;
+        }
         inner.failures = inner.failures.saturating_add(1);
         inner.cause = cause;
-        // Calls that were under way when it opened do not open it again.
+        // Calls that were under way when it opened do not open it again, nor do they end the try of another.
         let opens = tried || (inner.open_until.is_none() && inner.failures >= settings.failures);
         if !opens {
             return;
@@ -196,8 +197,10 @@ impl Breaker {
     }
 
     /// The call ended by something that says nothing about the provider.
-    fn undecided(&self) {
-        self.inner().trying = false;
+    fn undecided(&self, tried: bool) {
+        if tried {
+            self.inner().trying = false;
+        }
     }
 }
 
@@ -205,19 +208,30 @@ impl Breaker {
 #[derive(Debug)]
 pub struct Permit {
     breaker: Breaker,
+    /// Whether this call tries if the provider is back.
+    tries: bool,
     settled: bool,
 }
 
 impl Permit {
+    fn new(breaker: &Breaker, tries: bool) -> Self {
+        Self {
+            breaker: breaker.clone(),
+            tries,
+            settled: false,
+        }
+    }
+
     /// Tells how the call ended.
     pub fn settle<T>(mut self, result: &Result<T, LlmError>) {
         self.settled = true;
         match result {
             Ok(_) => self.breaker.succeeded(),
             Err(error) if error.kind.is_of_the_provider() => {
-                self.breaker.failed(error.kind.code(), error.retry_after);
+                self.breaker
+                    .failed(self.tries, error.kind.code(), error.retry_after);
             }
-            Err(_) => self.breaker.undecided(),
+            Err(_) => self.breaker.undecided(self.tries),
         }
     }
 }
@@ -225,7 +239,8 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         if !self.settled {
-            self.breaker.failed(LlmErrorKind::Timeout.code(), None);
+            self.breaker
+                .failed(self.tries, LlmErrorKind::Timeout.code(), None);
         }
     }
 }
@@ -363,5 +378,24 @@ mod tests {
         breaker.admit().unwrap().settle(&bad);
         breaker.admit().unwrap().settle(&Ok::<_, LlmError>(()));
         assert_eq!(breaker.state(), BreakerState::Closed);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_from_before_it_opened_ends_no_try_of_another() {
+        let breaker = Breaker::new(BreakerSettings {
+            failures: 1,
+            ..BreakerSettings::default()
+        });
+        let [failing, undecided] = [breaker.admit().unwrap(), breaker.admit().unwrap()];
+        fail(&breaker);
+        tokio::time::advance(Duration::from_secs(5)).await;
+        let trying = breaker.admit().unwrap();
+        failing.settle(&down());
+        assert_eq!(wait_of(&breaker), WHILE_TRYING, "the try is still under way");
+        let bad: Result<(), _> = Err(LlmError::new(LlmErrorKind::InvalidRequest("test")));
+        undecided.settle(&bad);
+        assert_eq!(wait_of(&breaker), WHILE_TRYING, "and no second one begins");
+        trying.settle(&down());
+        assert_eq!(wait_of(&breaker), Duration::from_secs(10));
     }
 }

@@ -214,6 +214,17 @@ impl LlmErrorKind {
         }
     }
 
+    /// Whether the provider says that the question is longer than the model's window.
+    pub fn is_too_long(&self) -> bool {
+        let Self::Rejected { code: Some(code), .. } = self else {
+            return false;
+        };
+        matches!(
+            code.as_str(),
+            "context_length_exceeded" | "string_above_max_length"
+        )
+    }
+
     /// A stable name, for metrics and for the jobs table.
     pub fn code(&self) -> &'static str {
         match self {

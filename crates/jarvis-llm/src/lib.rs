@@ -9,6 +9,7 @@ mod registry;
 mod retry;
 mod schema;
 mod seam;
+mod tokens;
 
 pub use breaker::{Breaker, BreakerSettings, BreakerState, Guarded, Permit};
 pub use error::{LlmError, LlmErrorKind};
@@ -17,3 +18,4 @@ pub use registry::{Api, ModelEntry, ModelRegistry, OutputLimitField, RegistryErr
 pub use retry::Backoff;
 pub use schema::{SchemaError, StrictSchema};
 pub use seam::{BoxFuture, Chat, Embed, EmbedReply, StructuredReply, StructuredRequest, Usage};
+pub use tokens::{end_within, estimate_tokens};

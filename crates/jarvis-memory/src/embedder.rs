@@ -1,10 +1,11 @@
 //! What turns text into vectors: the local models, a provider, or nothing at all.
 
 use crate::MemoryError;
+use chrono::NaiveDate;
 use jarvis_core::embedding::DIMENSIONS;
 use jarvis_db::queries::gym::EmbeddingModel;
 use jarvis_embed::{Kind, LocalEmbedder, LocalModel};
-use jarvis_llm::{Breaker, BreakerState, Embed, EmbedReply, LlmError, LlmErrorKind, Usage};
+use jarvis_llm::{Breaker, BreakerState, Embed, EmbedReply, LlmError, LlmErrorKind, ModelRegistry, Usage};
 use jarvis_observe::METRICS;
 use jarvis_observe::cost::ModelUse;
 use jarvis_observe::metrics::Held;
@@ -137,6 +138,14 @@ impl Embedder {
         }
     }
 
+    /// The last day of the provider's model; `None` when none was announced, or no provider is asked.
+    pub fn last_day(&self) -> Option<NaiveDate> {
+        match self {
+            Self::Provider(provider) => last_day(&provider.model),
+            Self::Local(_) | Self::Unavailable(_) => None,
+        }
+    }
+
     /// Where the breaker before the provider stands now; `None` when no provider is asked.
     pub fn breaker(&self) -> Option<Standing> {
         match self {
@@ -158,12 +167,9 @@ impl Embedder {
     pub fn lacking(&self) -> Option<String> {
         match self {
             Self::Local(local) => local.missing().map(ToString::to_string),
-            Self::Provider(provider) => match provider.breaker.state() {
-                BreakerState::Closed => None,
-                BreakerState::Open { cause, .. } | BreakerState::HalfOpen { cause } => Some(format!(
-                    "the embedding provider fails ({cause}): processing waits, and recall is by words"
-                )),
-            },
+            Self::Provider(provider) => failing(&provider.breaker).map(|cause| {
+                format!("the embedding provider fails ({cause}): processing waits, and recall is by words")
+            }),
             Self::Unavailable(why) => Some(why.clone()),
         }
     }
@@ -219,6 +225,21 @@ fn note_call(reply: &Result<EmbedReply, LlmError>) {
         output_tokens: usage.output_tokens,
     };
     jarvis_observe::provider::note_call("embedding", outcome, used);
+}
+
+/// The stable code of why a provider is left alone, or was a moment ago.
+pub(crate) fn failing(breaker: &Breaker) -> Option<&'static str> {
+    match breaker.state() {
+        BreakerState::Closed => None,
+        BreakerState::Open { cause, .. } | BreakerState::HalfOpen { cause } => Some(cause),
+    }
+}
+
+/// The last day on which a model answers, as its provider announced it.
+pub(crate) fn last_day(model: &str) -> Option<NaiveDate> {
+    ModelRegistry::defaults()
+        .find_entry(model)
+        .and_then(|entry| entry.shutdown)
 }
 
 /// Where a breaker stands, in the words of the metrics.

@@ -316,11 +316,14 @@ async fn read_by_model(
             digest.degraded = Some(reader::degraded::STEERS);
         }
         Ok(reading) => {
-            digest.drafts = reading.drafts;
+            if reading.first_shown > 0 {
+                digest.lacks.push(note::READING_CUT);
+            }
             digest.rejected = reading.rejected;
-            digest.summary = reading.summary;
+            digest.summary = reading.summary.clone();
             digest.sentiment = reading.sentiment;
             digest.sentiment_score = reading.sentiment_score;
+            digest.drafts = reading.with_those_before(&digest.drafts);
             digest.read_by = memory.reader.as_ref().map(|reader| reader.model.clone());
         }
         Err(reason) => {

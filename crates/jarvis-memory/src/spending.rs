@@ -25,9 +25,9 @@ pub(crate) async fn record(
         at: memory.clock.now(),
     };
     let mut tx = memory.db.begin(&Scope::gym(gym, Actor::Server)).await?;
-    let micro_usd = usage::insert(&mut tx, gym, &row).await?;
+    let pico_usd = usage::insert(&mut tx, gym, &row).await?;
     tx.commit().await?;
-    if let Some(price) = micro_usd.and_then(|price| u64::try_from(price).ok()) {
+    if let Some(price) = pico_usd.and_then(|price| u64::try_from(price).ok()) {
         jarvis_observe::provider::note_price(what_for, price);
     }
     Ok(())

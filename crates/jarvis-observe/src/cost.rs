@@ -16,8 +16,11 @@ struct Meter {
     model_calls: AtomicU64,
     input_tokens: AtomicU64,
     output_tokens: AtomicU64,
-    micro_usd: AtomicU64,
+    pico_usd: AtomicU64,
 }
+
+/// Prices have six decimals for a million tokens, so a token's price has twelve.
+pub(crate) const PICO_PER_MICRO: u64 = 1_000_000;
 
 /// What was spent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -34,7 +37,7 @@ pub struct Cost {
     pub input_tokens: u64,
     /// Tokens that models wrote.
     pub output_tokens: u64,
-    /// The price of those calls, in millionths of a US dollar, as far as it is known.
+    /// The price of those calls, in millionths of a US dollar, as far as it is known; the last one may be begun only.
     pub micro_usd: u64,
 }
 
@@ -69,7 +72,7 @@ impl Bill {
             model_calls: read(&self.0.model_calls),
             input_tokens: read(&self.0.input_tokens),
             output_tokens: read(&self.0.output_tokens),
-            micro_usd: read(&self.0.micro_usd),
+            micro_usd: read(&self.0.pico_usd).div_ceil(PICO_PER_MICRO),
         }
     }
 }
@@ -103,10 +106,10 @@ pub fn add_model_call(used: ModelUse) {
     });
 }
 
-/// Adds the price of a model's call, in millionths of a US dollar, to the bill of this task, if it has one.
-pub fn add_price(micro_usd: u64) {
+/// Adds the price of a model's call, in millionths of a millionth of a US dollar, to the bill of this task, if it has one.
+pub fn add_price(pico_usd: u64) {
     charge(|meter| {
-        meter.micro_usd.fetch_add(micro_usd, Relaxed);
+        meter.pico_usd.fetch_add(pico_usd, Relaxed);
     });
 }
 
@@ -146,7 +149,8 @@ mod tests {
                     input_tokens: 7,
                     ..ModelUse::default()
                 });
-                add_price(3);
+                add_price(1_400_000);
+                add_price(1_400_000);
             }),
         );
         add_statement(Duration::from_secs(1));

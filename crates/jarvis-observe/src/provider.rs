@@ -1,7 +1,9 @@
 //! What a provider of models is seen to do.
 
 use crate::METRICS;
-use crate::cost::{self, ModelUse};
+use crate::cost::{self, ModelUse, PICO_PER_MICRO};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 /// Where the circuit breaker before a provider stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,15 +16,15 @@ pub enum Breaker {
     Open,
 }
 
-/// Notes where the breaker of this process stands; to be called when a provider is set up, at every change, and
-/// whenever somebody looks.
-pub fn note_breaker(breaker: Breaker) {
+/// Notes where the breaker before the model of one use (`embedding`, `extraction`) stands in this process; to be called
+/// when a provider is set up, at every change, and whenever somebody looks.
+pub fn note_breaker(what_for: &'static str, breaker: Breaker) {
     let open = match breaker {
         Breaker::Closed => 0.0,
         Breaker::HalfOpen => 0.5,
         Breaker::Open => 1.0,
     };
-    METRICS.model_breaker.set(&[], open);
+    METRICS.model_breaker.set(&[what_for], open);
 }
 
 /// Notes a call of a model: what for (`embedding`, `extraction`), how it ended (`ok`, or the stable code of the
@@ -36,10 +38,21 @@ pub fn note_call(what_for: &'static str, outcome: &'static str, used: ModelUse) 
     cost::add_model_call(used);
 }
 
-/// Notes the price of a call in millionths of a US dollar, once it is known, as [`note_call`] notes its tokens.
-pub fn note_price(what_for: &'static str, micro_usd: u64) {
-    METRICS.model_cost.add(&[what_for], micro_usd);
-    cost::add_price(micro_usd);
+/// What is left of prices below a millionth of a dollar, by use: it counts as soon as it makes one.
+static BELOW_A_MICRO: Mutex<BTreeMap<&'static str, u64>> = Mutex::new(BTreeMap::new());
+
+/// Notes the price of a call in millionths of a millionth of a US dollar, once it is known, as [`note_call`] notes its
+/// tokens. The metric counts whole millionths and loses nothing of many small prices.
+pub fn note_price(what_for: &'static str, pico_usd: u64) {
+    {
+        // Whole after every statement, whoever panicked.
+        let mut rests = BELOW_A_MICRO.lock().unwrap_or_else(PoisonError::into_inner);
+        let rest = rests.entry(what_for).or_default();
+        let sum = rest.saturating_add(pico_usd);
+        *rest = sum % PICO_PER_MICRO;
+        METRICS.model_cost.add(&[what_for], sum / PICO_PER_MICRO);
+    }
+    cost::add_price(pico_usd);
 }
 
 #[cfg(test)]
@@ -55,7 +68,7 @@ mod tests {
         let bill = cost::Bill::default();
         let noting = async {
             note_call("test", "ok", used);
-            note_price("test", 2);
+            note_price("test", 2_000_000);
         };
         bill.charge(noting).await;
         let cost = bill.so_far();
@@ -70,5 +83,13 @@ mod tests {
         );
         assert_eq!(METRICS.model_tokens.get(&["test", "input"]), 11);
         assert_eq!(METRICS.model_cost.get(&["test"]), 2);
+    }
+
+    #[test]
+    fn ten_thousand_calls_of_a_twentieth_of_a_millionth_cost_five_hundred_millionths() {
+        for _ in 0..10_000 {
+            note_price("small", 50_000);
+        }
+        assert_eq!(METRICS.model_cost.get(&["small"]), 500);
     }
 }

@@ -70,6 +70,9 @@ pub enum Command {
     /// Record and show what members agreed to
     #[command(subcommand)]
     Consent(commands::consent::Command),
+    /// What models of a provider cost, and their prices
+    #[command(subcommand)]
+    Cost(commands::cost::Command),
     /// Who read or changed what
     #[command(subcommand)]
     Audit(commands::audit::Command),
@@ -131,6 +134,7 @@ impl Command {
             | Self::Retention(_) => true,
             Self::Member(c) => c.needs_owner(),
             Self::Gym(c) => matches!(c, gym::Command::Add { .. } | gym::Command::ExternalModels { .. }),
+            Self::Cost(c) => c.needs_owner(),
             Self::User(c) => matches!(c, user::Command::Add { .. }),
             _ => false,
         }
@@ -167,6 +171,7 @@ async fn run_command(global: &Global, command: Command, out: Output) -> anyhow::
         Command::Fact(c) => commands::fact::run(global, out, c).await,
         Command::Recall(a) => commands::recall::run(global, out, a).await,
         Command::Consent(c) => commands::consent::run(global, out, c).await,
+        Command::Cost(c) => commands::cost::run(global, out, c).await,
         Command::Audit(c) => commands::audit::run(global, out, c).await,
         Command::Keys(a) => commands::keys::run(global, out, a).await,
         Command::Retention(a) => commands::retention::run(global, out, a).await,

@@ -93,6 +93,13 @@ pub async fn db_when_up(url: &SecretString, patience: Duration) -> anyhow::Resul
             Err(error @ DbError::Unavailable { .. }) => error,
             connected => return Ok(connected?),
         };
+        if is_unknown(url).await {
+            return Err(WithHint {
+                problem: "there is no database of that name on the server".to_owned(),
+                hint: "create it, or correct the name at the end of DATABASE_URL".to_owned(),
+            }
+            .into());
+        }
         let left = patience.saturating_sub(begun.elapsed());
         if left.is_zero() {
             return Err(error.into());
@@ -100,6 +107,16 @@ pub async fn db_when_up(url: &SecretString, patience: Duration) -> anyhow::Resul
         tracing::warn!(%error, gives_up_in_s = left.as_secs(), "waiting for the database");
         tokio::time::sleep(pause.min(left)).await;
         pause = (pause * 2).min(Duration::from_secs(5));
+    }
+}
+
+/// Whether the server answers that it has no such database. While the program runs, one may be away for a moment, as when
+/// it is restored under another name; at the start a wrong name is more likely, and waiting mends none.
+async fn is_unknown(url: &SecretString) -> bool {
+    let tried = tokio::time::timeout(Duration::from_secs(2), PgConnection::connect(url.expose_secret()));
+    match tried.await {
+        Ok(Err(sqlx::Error::Database(error))) => error.code().as_deref() == Some("3D000"),
+        _ => false,
     }
 }
 

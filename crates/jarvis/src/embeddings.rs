@@ -27,6 +27,10 @@ const CHAT: &str = "JARVIS_CHAT";
 const CHAT_MODEL: &str = "JARVIS_CHAT_MODEL";
 /// `chat_completions` (also when absent) or `responses`.
 const CHAT_API: &str = "JARVIS_CHAT_API";
+/// Tokens that the model takes, question and answer together.
+const CHAT_WINDOW: &str = "JARVIS_CHAT_CONTEXT_TOKENS";
+/// What the models that the program knows take at least.
+const USUAL_WINDOW: usize = 128_000;
 /// `true`: a provider whose address is not known to be in the European Union is refused at start.
 const EU_ONLY: &str = "JARVIS_MODELS_EU_ONLY";
 /// Hosts, separated by commas, that the operator knows to be in the European Union.
@@ -147,7 +151,9 @@ impl ProviderSettings {
             .assign(Role::Embedding, &self.model)
             .map_err(|error| WrongUse(format!("{MODEL}: {error}")))?;
         let client = self.address.client(registry, 1)?;
-        let breaker = Breaker::watched(BreakerSettings::default(), |state| note_breaker(standing(state)));
+        let breaker = Breaker::watched(BreakerSettings::default(), |state| {
+            note_breaker("embedding", standing(state));
+        });
         Ok(Provider {
             name: "openai".to_owned(),
             model: self.model,
@@ -175,6 +181,14 @@ pub fn reader_from_environment() -> anyhow::Result<Option<Reader>> {
         Some(model) => model,
         None => usual_model(Role::Extraction)?,
     };
+    let window = match word(CHAT_WINDOW)? {
+        None => USUAL_WINDOW,
+        Some(tokens) => tokens
+            .parse()
+            .ok()
+            .filter(|tokens| (4_096..=10_000_000).contains(tokens))
+            .ok_or_else(|| WrongUse(format!("{CHAT_WINDOW} is 4096 to 10000000 tokens")))?,
+    };
     let mut registry = ModelRegistry::defaults();
     let entry = match registry.find_entry(&model).cloned() {
         Some(known) if !Role::Extraction.accepts(known.api) => known,
@@ -186,10 +200,13 @@ pub fn reader_from_environment() -> anyhow::Result<Option<Reader>> {
         .assign(Role::Extraction, &model)
         .map_err(|error| WrongUse(format!("{CHAT_MODEL}: {error}")))?;
     let client = address.client(registry, 1)?;
-    let breaker = Breaker::new(BreakerSettings::default());
+    let breaker = Breaker::watched(BreakerSettings::default(), |state| {
+        note_breaker("extraction", standing(state));
+    });
     Ok(Some(Reader {
         provider: "openai".to_owned(),
         model,
+        window,
         client: Box::new(Guarded::new(client, breaker.clone())),
         breaker,
     }))

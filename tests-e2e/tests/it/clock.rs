@@ -19,12 +19,12 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-const HOUR: i64 = 3_600;
+pub const HOUR: i64 = 3_600;
 const DAY: i64 = 24 * HOUR;
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The library, where Debian puts it.
-fn library() -> Option<PathBuf> {
+pub fn library() -> Option<PathBuf> {
     let kinds = ["x86_64-linux-gnu", "aarch64-linux-gnu"];
     let found = kinds
         .iter()
@@ -39,14 +39,14 @@ fn library() -> Option<PathBuf> {
 }
 
 /// A machine whose clock the test sets.
-struct Machine {
+pub struct Machine {
     offset: PathBuf,
     ahead: i64,
 }
 
 impl Machine {
     /// Makes the program and its PostgreSQL live there.
-    fn of(program: &mut Program, library: &Path) -> Self {
+    pub fn of(program: &mut Program, library: &Path) -> Self {
         let offset = program.folder().join("clock");
         let machine = Self { offset, ahead: 0 };
         machine.write();
@@ -87,7 +87,7 @@ impl Machine {
     }
 
     /// Sets the clock so many seconds ahead of the real one.
-    fn set(&mut self, ahead: i64) {
+    pub fn set(&mut self, ahead: i64) {
         self.ahead = ahead;
         self.write();
     }
@@ -104,7 +104,7 @@ impl Machine {
     }
 
     /// A kiosk whose token is refused since the clock jumped gets another one with its key.
-    async fn token(&self, kiosk: &mut Device) {
+    pub async fn token(&self, kiosk: &mut Device) {
         let (status, body) = kiosk.ask_for_token(self.now()).await;
         assert_eq!(status, StatusCode::OK, "{body}");
         kiosk.caller.token = text(&body, "/access_token");

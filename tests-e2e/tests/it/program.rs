@@ -9,7 +9,7 @@ use std::process::Stdio;
 use tokio::process::Command;
 
 /// Variables of the surroundings that would change what the program does.
-pub const FOREIGN: [&str; 29] = [
+pub const FOREIGN: [&str; 35] = [
     "JARVIS_BACKUP_DIR",
     "JARVIS_DATA_API_CONNECTIONS",
     "JARVIS_DATA_API_MAX_ROWS",
@@ -20,9 +20,15 @@ pub const FOREIGN: [&str; 29] = [
     "JARVIS_JOB_LEASE_SECONDS",
     "JARVIS_SCRATCH_DATABASE_URL",
     "JARVIS_WAIT_FOR_DATABASE",
+    "JARVIS_CHAT",
+    "JARVIS_CHAT_API",
+    "JARVIS_CHAT_CONTEXT_TOKENS",
+    "JARVIS_CHAT_MODEL",
     "JARVIS_EMBEDDINGS",
     "JARVIS_EMBEDDING_MODEL",
     "JARVIS_MAX_CONNECTIONS",
+    "JARVIS_MODELS_EU_HOSTS",
+    "JARVIS_MODELS_EU_ONLY",
     "JARVIS_OPENAI_API_KEY",
     "JARVIS_OPENAI_API_KEY_FILE",
     "JARVIS_OPENAI_BASE_URL",

@@ -84,6 +84,10 @@ causes! {
     ProviderFailing = "provider_failing" Degraded
         en "Calls to the provider of models are held back after failures and tried again by themselves; /readyz of the listener for operators says why, docs/provider.md what to do."
         fr "Les appels au fournisseur de modèles sont suspendus après des échecs et reprendront tout seuls ; /readyz de l'accès des exploitants dit pourquoi, docs/provider.fr.md que faire.";
+    /// The provider of models ends one that is set.
+    ModelEnding = "model_ending" Degraded
+        en "Its provider ends this model within 30 days, or has ended it: set the successor that `jarvis doctor` names."
+        fr "Son fournisseur arrête ce modèle d'ici 30 jours, ou l'a arrêté : réglez le successeur que nomme `jarvis doctor`.";
     /// The disk of the database is nearly full.
     DiskLow = "disk_low" Degraded
         en "Less than 1 GiB is left on the disk of the database; make room."

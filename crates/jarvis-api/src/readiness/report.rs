@@ -3,7 +3,7 @@
 use super::cause::{Cause, Standing};
 use super::pulse::{Look, Pulse};
 use super::signs::Readiness;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use jarvis_core::Language;
 use jarvis_memory::{Embedder, Memory};
 use jarvis_observe::METRICS;
@@ -13,6 +13,10 @@ use utoipa::ToSchema;
 
 /// A job that waits for longer than this is waited for in vain.
 const QUEUE_PATIENCE_SECONDS: f64 = 300.0;
+/// A model's last day is told from so many days before, as by `jarvis doctor`.
+const ANNOUNCED_DAYS: i64 = 90;
+/// From so many days before, somebody must do something about it.
+const ENDING_DAYS: i64 = 30;
 
 /// Who reads a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,9 +47,12 @@ pub(crate) struct ReadinessReport {
     /// The worker of this process, which makes memory of ended sessions. Absent where another process does.
     #[serde(skip_serializing_if = "Option::is_none")]
     worker: Option<Part>,
-    /// The provider of models. Absent when none is set up.
+    /// The provider of embeddings. Absent when this machine computes them.
     #[serde(skip_serializing_if = "Option::is_none")]
     provider: Option<Part>,
+    /// The model of a provider that reads conversations. Absent when rules alone do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reader: Option<Part>,
     /// The disk of the embedded PostgreSQL. Absent where PostgreSQL is yours.
     #[serde(skip_serializing_if = "Option::is_none")]
     disk: Option<Part>,
@@ -67,10 +74,13 @@ pub(crate) struct Part {
     name: Option<String>,
     /// When it was last seen at work.
     last_seen_at: Option<DateTime<Utc>>,
+    /// The last day on which the model's provider serves it; told from 90 days before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ends_on: Option<NaiveDate>,
 }
 
 impl ReadinessReport {
-    fn parts(&self) -> [(&'static str, Option<&Part>); 8] {
+    fn parts(&self) -> [(&'static str, Option<&Part>); 9] {
         [
             ("process", Some(&self.process)),
             ("database", Some(&self.database)),
@@ -79,6 +89,7 @@ impl ReadinessReport {
             ("embedding", Some(&self.embedding)),
             ("worker", self.worker.as_ref()),
             ("provider", self.provider.as_ref()),
+            ("reader", self.reader.as_ref()),
             ("disk", self.disk.as_ref()),
         ]
     }
@@ -112,6 +123,19 @@ impl Writer {
             detail: None,
             name: None,
             last_seen_at: None,
+            ends_on: None,
+        }
+    }
+
+    /// A model of a provider, whose failing is told before its end.
+    fn model(&self, failing: Option<String>, last_day: Option<NaiveDate>, today: NaiveDate) -> Part {
+        let within = |days| last_day.filter(|end| (*end - today).num_days() <= days);
+        let ending = within(ENDING_DAYS).map(|_| Cause::ModelEnding);
+        let cause = failing.as_ref().map(|_| Cause::ProviderFailing).or(ending);
+        Part {
+            detail: self.detail(failing),
+            ends_on: within(ANNOUNCED_DAYS),
+            ..self.part(cause)
         }
     }
 
@@ -166,8 +190,12 @@ pub(crate) async fn report(
     // What the breaker told when a call last moved it is not where it stands now: a pause ends by itself.
     let breaker = memory.embedder.breaker();
     if let Some(breaker) = breaker {
-        note_breaker(breaker);
+        note_breaker("embedding", breaker);
     }
+    if let Some(reader) = &memory.reader {
+        note_breaker("extraction", reader.standing());
+    }
+    let today = memory.clock.now().date_naive();
     let mut report = ReadinessReport {
         status: Standing::Ready,
         process: write.part(stopping),
@@ -182,7 +210,14 @@ pub(crate) async fn report(
             last_seen_at,
             ..write.part(cause)
         }),
-        provider: breaker.map(|b| write.part((b != Breaker::Closed).then_some(Cause::ProviderFailing))),
+        provider: breaker.map(|breaker| {
+            let failing = (breaker != Breaker::Closed).then(|| memory.embedder.lacking());
+            write.model(failing.flatten(), memory.embedder.last_day(), today)
+        }),
+        reader: memory.reader.as_ref().map(|reader| Part {
+            name: Some(reader.model.clone()),
+            ..write.model(reader.lacking(), reader.last_day(), today)
+        }),
         disk: readiness.disk().map(|disk| write.part(disk.err())),
     };
     let parts = report.parts();

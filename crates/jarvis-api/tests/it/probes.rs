@@ -1,11 +1,14 @@
 //! `/healthz` and `/readyz`: every cause is told when it is caused, to everybody by its code, to operators in full.
 
 use crate::world::{Answer, World, answer};
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use jarvis_api::{Pulse, Readiness, operations_router};
 use jarvis_core::Clock;
-use jarvis_llm::{BoxFuture, Breaker, BreakerSettings, Embed, EmbedReply, LlmError};
-use jarvis_memory::{Embedder, Provider};
+use jarvis_llm::{
+    BoxFuture, Breaker, BreakerSettings, Chat, Embed, EmbedReply, LlmError, StructuredReply,
+    StructuredRequest,
+};
+use jarvis_memory::{Embedder, Provider, Reader};
 use jarvis_observe::METRICS;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
@@ -217,7 +220,7 @@ async fn a_provider_that_fails_degrades_until_it_is_back_and_its_pause_ends_by_i
         let page = METRICS.render();
         let shown = page
             .lines()
-            .find_map(|line| line.strip_prefix("jarvis_model_breaker_open{} "));
+            .find_map(|line| line.strip_prefix("jarvis_model_breaker_open{use=\"embedding\"} "));
         assert_eq!(shown.and_then(|value| value.parse().ok()), Some(gauge), "{page}");
         told
     };
@@ -234,6 +237,94 @@ async fn a_provider_that_fails_degrades_until_it_is_back_and_its_pause_ends_by_i
     told("degraded", 0.5).await;
     breaker.admit().unwrap().settle(&Ok::<_, LlmError>(()));
     told("ready", 0.0).await;
+}
+
+impl Chat for Absent {
+    fn structured<'a>(
+        &'a self,
+        _: &'a StructuredRequest,
+    ) -> BoxFuture<'a, Result<StructuredReply, LlmError>> {
+        Box::pin(async { Err(LlmError::too_late()) })
+    }
+}
+
+fn reading(model: &str, breaker: &Breaker) -> Option<Arc<Reader>> {
+    Some(Arc::new(Reader {
+        provider: "test".to_owned(),
+        model: model.to_owned(),
+        window: 128_000,
+        client: Box::new(Absent),
+        breaker: breaker.clone(),
+    }))
+}
+
+#[tokio::test]
+async fn a_model_that_reads_and_fails_degrades_and_leaves_the_process_ready() {
+    let mut world = World::new().await;
+    assert_eq!(
+        in_full(&world).await.body.get("reader"),
+        None,
+        "rules alone need no part"
+    );
+    let breaker = Breaker::new(BreakerSettings {
+        failures: 1,
+        ..BreakerSettings::default()
+    });
+    world.memory.reader = reading("turquoise-1", &breaker);
+    let told = in_full(&world).await.body;
+    assert_eq!(
+        (&told["reader"]["status"], &told["reader"]["name"]),
+        (&json!("ready"), &json!("turquoise-1"))
+    );
+    breaker
+        .admit()
+        .unwrap()
+        .settle(&Err::<(), _>(LlmError::too_late()));
+    let told = in_full(&world).await;
+    assert_eq!(told.status, StatusCode::OK);
+    let told = told.body;
+    assert_eq!(
+        (&told["reader"]["status"], &told["reader"]["cause"]),
+        (&json!("degraded"), &json!("provider_failing"))
+    );
+    let detail = told["reader"]["detail"].as_str().unwrap();
+    assert!(detail.contains("(timeout)"), "{detail}");
+    let page = METRICS.render();
+    assert!(
+        page.contains("jarvis_model_breaker_open{use=\"extraction\"} 1"),
+        "{page}"
+    );
+}
+
+#[tokio::test]
+async fn the_last_day_of_a_model_is_told_ninety_days_before_and_degrades_a_month_before() {
+    let mut world = World::new().await;
+    let breaker = Breaker::new(BreakerSettings::default());
+    world.memory.reader = reading("gpt-4o-mini", &breaker);
+    for (today, status, ends_on) in [
+        ("2026-10-15", "ready", json!(null)),
+        ("2026-10-16", "ready", json!("2027-01-14")),
+        ("2026-12-14", "ready", json!("2027-01-14")),
+        ("2026-12-15", "degraded", json!("2027-01-14")),
+        ("2027-03-01", "degraded", json!("2027-01-14")),
+    ] {
+        let noon: DateTime<Utc> = format!("{today}T12:00:00Z").parse().unwrap();
+        world.clock.advance(noon - world.clock.now());
+        let told = in_full(&world).await;
+        assert_eq!(told.status, StatusCode::OK);
+        let reader = &told.body["reader"];
+        assert_eq!(
+            (&reader["status"], &reader["ends_on"]),
+            (&json!(status), &ends_on),
+            "{today}"
+        );
+        let cause = if status == "degraded" {
+            json!("model_ending")
+        } else {
+            json!(null)
+        };
+        assert_eq!(reader["cause"], cause, "{today}");
+    }
 }
 
 #[tokio::test]

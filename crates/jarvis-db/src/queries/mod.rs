@@ -13,6 +13,7 @@ pub mod gym;
 pub mod invariant;
 pub mod kiosk;
 pub mod member;
+pub mod price;
 pub mod privacy;
 pub mod pulse;
 pub mod reembed;

@@ -23,8 +23,8 @@ pub struct NewUsage<'a> {
     pub at: DateTime<Utc>,
 }
 
-/// Adds a row, with the cost by the prices in force, and returns that in millionths of a US dollar; without one of the
-/// prices it needs, the cost is unknown.
+/// Adds a row, with the cost by the prices in force, and returns that in millionths of a millionth of a US dollar,
+/// which is exact; without one of the prices it needs, the cost is unknown.
 pub async fn insert(tx: &mut ScopedTx, gym: GymId, usage: &NewUsage<'_>) -> Result<Option<i64>, DbError> {
     Ok(sqlx::query_scalar!(
         "with price as (
@@ -39,7 +39,7 @@ pub async fn insert(tx: &mut ScopedTx, gym: GymId, usage: &NewUsage<'_>) -> Resu
          insert into jarvis.usage_ledger (gym_id, session_id, provider, model, input_tokens, cached_input_tokens,
                                           output_tokens, cost_usd, recorded_at)
          select $1, $2, $3, $4, $5, $6, $7, usd, $8 from cost
-         returning round(cost_usd * 1000000)::bigint",
+         returning least(cost_usd * 1000000000000, 9223372036854775807)::bigint",
         gym.as_uuid(),
         usage.session.map(SessionId::as_str),
         usage.provider,

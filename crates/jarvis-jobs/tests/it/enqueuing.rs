@@ -182,12 +182,14 @@ async fn a_retry_takes_in_the_request_that_came_while_it_ran() {
     );
     let first = queue.enqueue(&keyed("k")).await.id();
     queue.wait_for(first, JobState::Running).await;
-    let second = queue.enqueue(&keyed("k")).await.id();
+    let asked_last = Probe { n: 7, ..keyed("k") };
+    let second = queue.enqueue(&asked_last).await.id();
     gate.add_permits(1);
     queue.wait_for(first, JobState::Retryable).await;
     let folded = queue.job(second).await;
     assert_eq!(folded.state, JobState::Cancelled);
     assert_eq!(folded.last_error.unwrap(), format!("folded into job {first}"));
+    assert_eq!(queue.job(first).await.args["n"], 7, "what was asked last counts");
     gate.add_permits(1);
     queue.clock.jump(chrono::TimeDelta::seconds(3));
     queue.wait_for(first, JobState::Completed).await;

@@ -13,6 +13,8 @@ pub enum Demand {
     Status(u16),
     /// `quota`: 429 because no money is left, which no repetition mends.
     Quota,
+    /// `too-long`: 400, since the question is longer than the model's window.
+    TooLong,
     /// `slow` or `slow-N`: the real answer, 30 or N seconds later.
     Slow(u64),
     /// `garbage`: a success that is no JSON.
@@ -50,8 +52,8 @@ impl Demand {
         let Some(word) = word else { return Ok(None) };
         Self::named(&word).map(Some).ok_or_else(|| {
             ApiError::invalid(
-                "x-fake is 400 to 599, quota, slow, slow-SECONDS, garbage, refusal, length, filter, not-json, nonsense \
-                 or no-usage",
+                "x-fake is 400 to 599, quota, too-long, slow, slow-SECONDS, garbage, refusal, length, filter, not-json, \
+                 nonsense or no-usage",
             )
         })
     }
@@ -59,6 +61,7 @@ impl Demand {
     fn named(word: &str) -> Option<Self> {
         Some(match word {
             "quota" => Self::Quota,
+            "too-long" => Self::TooLong,
             "slow" => Self::Slow(USUAL_SLOWNESS),
             "garbage" => Self::Garbage,
             "refusal" => Self::Refusal,
@@ -80,6 +83,7 @@ impl Demand {
             Self::Status(status @ (429 | 503)) => Fault::status(status).with_header("retry-after", "1"),
             Self::Status(status) => Fault::status(status),
             Self::Quota => Fault::status(429).with_code("insufficient_quota"),
+            Self::TooLong => Fault::status(400).with_code("context_length_exceeded"),
             Self::Slow(seconds) => Fault::delay(Duration::from_secs(seconds)),
             Self::Garbage => Fault::text("<html><body>Bad gateway</body></html>"),
             _ => return None,

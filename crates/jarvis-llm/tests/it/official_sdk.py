@@ -155,6 +155,8 @@ def failures():
         assert error.response.headers["retry-after"] == "1"
         error = expect(openai.RateLimitError, lambda: ask(impatient, "quota"))
         assert error.code == "insufficient_quota", error.code
+        error = expect(openai.BadRequestError, lambda: ask(impatient, "too-long"))
+        assert error.code == "context_length_exceeded", error.code
         for status in (500, 503):
             error = expect(openai.InternalServerError, lambda: ask(impatient, str(status)))
             assert error.status_code == status, error.status_code

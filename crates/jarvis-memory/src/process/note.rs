@@ -14,5 +14,7 @@ pub const EMBEDDING_FOLLOWS: &str = "embedding_follows";
 pub const FACTS_REJECTED: &str = "facts_rejected";
 /// The conversation was too long to be worked with to its end.
 pub const TRANSCRIPT_TRUNCATED: &str = "transcript_truncated";
+/// The model that reads was shown the end of the conversation, as much as its window takes; the rules read the rest.
+pub const READING_CUT: &str = "reading_cut";
 /// Another application had written the summary; it was kept.
 pub const FOREIGN_SUMMARY_KEPT: &str = "foreign_summary_kept";

@@ -45,6 +45,25 @@ pub(crate) struct Reading {
     pub(crate) summary: Summary,
     pub(crate) sentiment: Sentiment,
     pub(crate) sentiment_score: f64,
+    /// The first turn that the model saw whole.
+    pub(crate) first_shown: usize,
+}
+
+impl Reading {
+    /// The facts of the conversation: those that the model read, after those that rules read in turns it was not shown.
+    pub(crate) fn with_those_before(self, by_rules: &[FactDraft]) -> Vec<FactDraft> {
+        let read_again = |rule: &FactDraft| {
+            let same =
+                |draft: &FactDraft| (draft.category, &draft.fact_key) == (rule.category, &rule.fact_key);
+            self.drafts.iter().any(same)
+        };
+        let unseen = by_rules.iter().filter(|rule| rule.turn < self.first_shown);
+        let mut before: Vec<FactDraft> = unseen.filter(|rule| !read_again(rule)).cloned().collect();
+        let room = MOST_FACTS.saturating_sub(self.drafts.len());
+        let mut all = before.split_off(before.len().saturating_sub(room));
+        all.extend(self.drafts);
+        all
+    }
 }
 
 /// Reads an answer that fits the schema; `None` when it is nonsense all the same: no usable summary, or several facts of
@@ -76,6 +95,7 @@ pub(super) fn read(value: Value, turns: &[Turn], language: Language, health: boo
         summary,
         sentiment: answer.sentiment,
         sentiment_score: answer.sentiment_score,
+        first_shown: 0,
     })
 }
 

@@ -5,19 +5,19 @@ mod question;
 
 pub(crate) use answer::Reading;
 
+use crate::embedder::{failing, last_day, standing};
 use crate::extract::Turn;
 use crate::{Memory, MemoryError, Spent, spending};
 use chrono::NaiveDate;
 use jarvis_core::{GymId, Language, SessionId};
-use jarvis_llm::{Breaker, Chat, LlmError, LlmErrorKind, StructuredReply};
+use jarvis_llm::{
+    Breaker, Chat, LlmError, LlmErrorKind, StructuredReply, StructuredRequest, estimate_tokens,
+};
 use jarvis_observe::cost::ModelUse;
-use jarvis_observe::provider::note_call;
+use jarvis_observe::provider::{Breaker as Standing, note_call};
 use std::fmt;
 use tokio::time::{Instant, timeout_at};
 
-/// What of a conversation is shown to a model at most, in characters: some three hours of talk. A longer one is read by
-/// the rules.
-const MOST_CHARS: usize = 100_000;
 /// What a call is for, in the metrics.
 const USE: &str = "extraction";
 
@@ -25,7 +25,7 @@ const USE: &str = "extraction";
 pub mod degraded {
     /// The server was started without a model that reads conversations.
     pub const NO_MODEL: &str = "no_model";
-    /// The conversation is longer than what a model is shown.
+    /// The model's window is too small for any words of the conversation.
     pub const TOO_LONG: &str = "too_long";
     /// The answer fits its schema and makes no sense.
     pub const NONSENSE: &str = "nonsense";
@@ -39,6 +39,8 @@ pub struct Reader {
     pub provider: String,
     /// The model's name.
     pub model: String,
+    /// Tokens that the model takes, question and answer together.
+    pub window: usize,
     /// The client, behind `breaker`.
     pub client: Box<dyn Chat>,
     /// Whether the provider is left alone at the moment.
@@ -48,6 +50,25 @@ pub struct Reader {
 impl fmt::Debug for Reader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Reader({})", self.model)
+    }
+}
+
+impl Reader {
+    /// Where the breaker before the model stands now.
+    pub fn standing(&self) -> Standing {
+        standing(&self.breaker.state())
+    }
+
+    /// Why the rules read what the model should, if it is left alone.
+    pub fn lacking(&self) -> Option<String> {
+        failing(&self.breaker).map(|cause| {
+            format!("the model that reads conversations fails ({cause}): the rules read them meanwhile")
+        })
+    }
+
+    /// The last day of the model, where one was announced.
+    pub fn last_day(&self) -> Option<NaiveDate> {
+        last_day(&self.model)
     }
 }
 
@@ -75,10 +96,47 @@ pub(crate) async fn read(
     let Some(reader) = &memory.reader else {
         return Ok(Err(degraded::NO_MODEL));
     };
-    let Some(question) = question::question(talk.turns, talk.language, talk.day) else {
-        return Ok(Err(degraded::TOO_LONG));
-    };
-    let reply = timeout_at(until, reader.client.structured(&question)).await;
+    let mut window = reader.window;
+    loop {
+        let Some(asked) = question::question(talk.turns, talk.language, talk.day, window) else {
+            return Ok(Err(degraded::TOO_LONG));
+        };
+        if asked.left_out > 0 {
+            let (left_out, tokens) = (asked.left_out, estimate_tokens(&asked.request.user));
+            tracing::info!(
+                left_out,
+                tokens,
+                window,
+                "a model is shown the end of a long conversation"
+            );
+        }
+        let reply = ask(memory, reader, talk, &asked.request, until).await?;
+        match reply {
+            Ok(reply) => {
+                let read = answer::read(reply.value, talk.turns, talk.language, talk.health);
+                let read = read.map(|reading| Reading {
+                    first_shown: asked.first_shown,
+                    ..reading
+                });
+                return Ok(read.ok_or(degraded::NONSENSE));
+            }
+            // The model takes less than it was set to: once more, with half.
+            Err(error) if error.kind.is_too_long() && window == reader.window => window /= 2,
+            Err(error) if error.kind.is_too_long() => return Ok(Err(degraded::TOO_LONG)),
+            Err(error) => return Ok(Err(error.kind.code())),
+        }
+    }
+}
+
+/// Asks before `until`, and writes down what that cost.
+async fn ask(
+    memory: &Memory,
+    reader: &Reader,
+    talk: &Conversation<'_>,
+    request: &StructuredRequest,
+    until: Instant,
+) -> Result<Result<StructuredReply, LlmError>, MemoryError> {
+    let reply = timeout_at(until, reader.client.structured(request)).await;
     let reply = reply.unwrap_or_else(|_| Err(LlmError::too_late()));
     count(&reply);
     let usage = match &reply {
@@ -93,12 +151,7 @@ pub(crate) async fn read(
         };
         spending::record(memory, talk.gym, Some(talk.session), &spent, USE).await?;
     }
-    Ok(match reply {
-        Ok(reply) => {
-            answer::read(reply.value, talk.turns, talk.language, talk.health).ok_or(degraded::NONSENSE)
-        }
-        Err(error) => Err(error.kind.code()),
-    })
+    Ok(reply)
 }
 
 fn count(reply: &Result<StructuredReply, LlmError>) {

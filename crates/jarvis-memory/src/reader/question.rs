@@ -1,41 +1,93 @@
 //! What the model is asked: fixed instructions in the member's language, and the member's turns as data.
 
-use super::MOST_CHARS;
 use crate::extract::{MOST_FACTS, Speaker, Turn};
 use chrono::NaiveDate;
 use jarvis_core::Language;
-use jarvis_llm::{Role, StructuredRequest};
+use jarvis_llm::{Role, StructuredRequest, end_within, estimate_tokens};
 use serde_json::{Value, json};
 
 const FRENCH: &str = include_str!("instructions_fr.txt");
 const ENGLISH: &str = include_str!("instructions_en.txt");
 
 /// The most tokens of an answer: ten facts and a summary take some 1 500, and a model that reasons takes more.
-const MOST_ANSWER_TOKENS: u32 = 8_000;
+const MOST_ANSWER_TOKENS: usize = 8_000;
 
-/// The question about a conversation; `None` when it is too long for one.
+/// Tokens of what the protocol puts around instructions, material and schema.
+const FRAME_TOKENS: usize = 200;
+/// With less room than this for the member's words there is nothing to ask about.
+const LEAST_TOKENS: usize = 100;
+/// Tokens around the words of a turn.
+const TURN_TOKENS: usize = 12;
+
+/// What a model is asked, and what of the conversation it does not see.
+pub(super) struct Question {
+    pub(super) request: StructuredRequest,
+    /// The first turn that is shown whole: rules read what was said before it.
+    pub(super) first_shown: usize,
+    /// Turns of the member that are not shown, or not whole.
+    pub(super) left_out: usize,
+}
+
+/// The question about a conversation for a model whose window has so many tokens: as much of its end as fits. `None` when
+/// no words fit.
 ///
 /// Only the member's turns are shown, under their numbers: the assistant's words are never a source, and who the
 /// member is concerns no provider.
-pub(super) fn question(turns: &[Turn], language: Language, today: NaiveDate) -> Option<StructuredRequest> {
-    let said: Vec<Value> = turns
-        .iter()
-        .enumerate()
-        .filter(|(_, turn)| turn.speaker == Speaker::Member)
-        .map(|(number, turn)| json!({ "turn": number, "said": turn.text }))
-        .collect();
-    let user = json!({ "today": today, "turns": said }).to_string();
+pub(super) fn question(
+    turns: &[Turn],
+    language: Language,
+    today: NaiveDate,
+    window: usize,
+) -> Option<Question> {
     let system = match language.message_language() {
         Language::Fr => FRENCH,
         _ => ENGLISH,
     };
-    (user.chars().count() <= MOST_CHARS).then(|| StructuredRequest {
+    let schema = schema();
+    // A small window is shared between material and answer.
+    let answer = (window / 4).min(MOST_ANSWER_TOKENS);
+    let taken = answer + FRAME_TOKENS + estimate_tokens(system) + estimate_tokens(&schema.to_string());
+    let mut room = window.checked_sub(taken).filter(|room| *room >= LEAST_TOKENS)?;
+
+    let mut said: Vec<Value> = Vec::new();
+    let mut first_shown = 0;
+    let mut left_out = 0;
+    for (number, turn) in turns.iter().enumerate().rev() {
+        if turn.speaker != Speaker::Member {
+            continue;
+        }
+        if first_shown > 0 {
+            left_out += 1;
+            continue;
+        }
+        let words = json!(turn.text).to_string();
+        if let Some(left) = room.checked_sub(estimate_tokens(&words) + TURN_TOKENS) {
+            room = left;
+            said.push(json!({ "turn": number, "said": turn.text }));
+            continue;
+        }
+        first_shown = number + 1;
+        left_out += 1;
+        // Escaped as JSON, a text takes up to twice its tokens; its last words are shown all the same.
+        let end = end_within(&turn.text, room.saturating_sub(TURN_TOKENS) / 2);
+        if !end.is_empty() {
+            said.push(json!({ "turn": number, "said": end }));
+        }
+    }
+    said.reverse();
+    let user = json!({ "today": today, "turns": said }).to_string();
+    let request = StructuredRequest {
         role: Role::Extraction,
         system: system.to_owned(),
         user,
         schema_name: "session_memory".to_owned(),
-        schema: schema(),
-        max_output_tokens: MOST_ANSWER_TOKENS,
+        schema,
+        max_output_tokens: u32::try_from(answer).unwrap_or(u32::MAX),
+    };
+    Some(Question {
+        request,
+        first_shown,
+        left_out,
     })
 }
 
@@ -106,6 +158,8 @@ mod tests {
     use super::*;
     use jarvis_llm::StrictSchema;
 
+    const WINDOW: usize = 128_000;
+
     fn turn(speaker: Speaker, text: &str) -> Turn {
         Turn {
             speaker,
@@ -122,7 +176,9 @@ mod tests {
             turn(Speaker::Member, words[1]),
         ];
         let day = NaiveDate::from_ymd_opt(2026, 11, 22).unwrap();
-        let asked = question(&turns, language, day).unwrap();
+        let asked = question(&turns, language, day, WINDOW).unwrap();
+        assert_eq!((asked.first_shown, asked.left_out), (0, 0));
+        let asked = asked.request;
         format!("{}\n----\n{}\n----\n{:#}", asked.system, asked.user, asked.schema)
     }
 
@@ -150,10 +206,60 @@ mod tests {
         assert!(!asked(Language::Fr, ["Un", "Deux"]).contains("Perroquet"));
     }
 
-    #[test]
-    fn a_conversation_that_is_too_long_is_not_asked_about() {
+    fn shown(turns: &[Turn], window: usize) -> (Vec<u64>, Question) {
         let day = NaiveDate::from_ymd_opt(2026, 11, 22).unwrap();
-        let long = [turn(Speaker::Member, &"a".repeat(MOST_CHARS))];
-        assert!(question(&long, Language::Fr, day).is_none());
+        let asked = question(turns, Language::Fr, day, window).unwrap();
+        let user: Value = serde_json::from_str(&asked.request.user).unwrap();
+        let numbers = user["turns"].as_array().unwrap();
+        (
+            numbers
+                .iter()
+                .map(|said| said["turn"].as_u64().unwrap())
+                .collect(),
+            asked,
+        )
+    }
+
+    #[test]
+    fn of_a_long_conversation_the_end_is_shown_in_order_and_within_the_window() {
+        let turns: Vec<Turn> = (0..300)
+            .map(|number| {
+                turn(
+                    Speaker::Member,
+                    &format!("Tour {number} : je parle \"longtemps\" du rameur"),
+                )
+            })
+            .collect();
+        for window in [4_000, 8_192, 12_000] {
+            let (numbers, asked) = shown(&turns, window);
+            let request = &asked.request;
+            let tokens = [&request.system, &request.user, &request.schema.to_string()];
+            let tokens: usize = tokens.iter().map(|text| estimate_tokens(text)).sum();
+            let answer = usize::try_from(request.max_output_tokens).unwrap();
+            assert!(tokens + answer <= window, "{tokens} and {answer} in {window}");
+            assert!(numbers.is_sorted() && numbers.last() == Some(&299), "{numbers:?}");
+            let first = usize::try_from(numbers[0]).unwrap();
+            assert!(asked.left_out > 0 && asked.left_out < 300, "{}", asked.left_out);
+            assert_eq!(asked.first_shown, asked.left_out);
+            assert!(first + 1 >= asked.first_shown, "{first}");
+        }
+        let (numbers, asked) = shown(&turns, WINDOW);
+        assert_eq!((numbers.len(), asked.left_out), (300, 0));
+    }
+
+    #[test]
+    fn of_a_turn_longer_than_the_window_the_last_words_are_shown() {
+        let long = format!("{} et je veux courir un marathon", "blabla ".repeat(20_000));
+        let turns = [turn(Speaker::Member, &long), turn(Speaker::Member, "Merci")];
+        let (numbers, asked) = shown(&turns, 8_192);
+        assert_eq!((numbers, asked.first_shown, asked.left_out), (vec![0, 1], 1, 1));
+        assert!(asked.request.user.contains("je veux courir un marathon"));
+    }
+
+    #[test]
+    fn a_window_without_room_for_words_is_not_asked() {
+        let day = NaiveDate::from_ymd_opt(2026, 11, 22).unwrap();
+        let turns = [turn(Speaker::Member, "Bonjour")];
+        assert!(question(&turns, Language::Fr, day, 2_000).is_none());
     }
 }

@@ -408,6 +408,7 @@ async fn a_reading_is_bought_once_however_often_the_embedding_fails() {
     stage.memory.reader = Some(Arc::new(Reader {
         provider: "test".to_owned(),
         model: "gpt-6-luna".to_owned(),
+        window: 128_000,
         client: Box::new(Counting(Arc::clone(&bought))),
         breaker: Breaker::new(BreakerSettings::default()),
     }));

@@ -5,7 +5,10 @@ use chrono::TimeDelta;
 use jarvis_core::{Actor, Purpose, Scope, SessionId, SessionState};
 use jarvis_db::Db;
 use jarvis_jobs::{Connect, Runner};
-use jarvis_llm::{Breaker, BreakerSettings, Guarded, ModelRegistry, OpenAi, OpenAiConfig};
+use jarvis_llm::{
+    BoxFuture, Breaker, BreakerSettings, BreakerState, Chat, Guarded, LlmError, ModelRegistry, OpenAi,
+    OpenAiConfig, StructuredReply, StructuredRequest,
+};
 use jarvis_memory::jobs::ProcessSession;
 use jarvis_memory::sessions::{self, SessionDetail};
 use jarvis_memory::{Embedder, Memory, Provider, Reader, degraded, process};
@@ -42,6 +45,7 @@ pub fn reader(fake: &FakeOpenAi, breaker: Breaker) -> Arc<Reader> {
     Arc::new(Reader {
         provider: "openai".to_owned(),
         model: "gpt-6-luna".to_owned(),
+        window: 128_000,
         client: Box::new(Guarded::new(client(fake), breaker.clone())),
         breaker,
     })
@@ -249,6 +253,157 @@ async fn health_is_shown_to_no_provider_without_its_own_consent() {
         !fake.requests()[0].body["messages"][1]
             .to_string()
             .contains("genou")
+    );
+}
+
+fn narrow(fake: &FakeOpenAi, window: usize) -> Option<Arc<Reader>> {
+    let mut reader = Arc::into_inner(reader(fake, breaker(1_000))).unwrap();
+    reader.window = window;
+    Some(Arc::new(reader))
+}
+
+/// A goal, much talk about nothing, and the sentence that the model's answer quotes.
+fn long_talk() -> Vec<String> {
+    let mut talk = vec!["J'ai mal au genou droit depuis janvier".to_owned()];
+    talk.extend(
+        (0..200).map(|n| format!("Alors la machine numéro {n} est libre, on verra bien la prochaine fois")),
+    );
+    talk.push(SAID.to_owned());
+    talk
+}
+
+/// The numbers of the turns that a request shows, and whether it shows these words.
+fn shown(body: &Value, words: &str) -> (Vec<u64>, bool) {
+    let text = body["messages"][1]["content"].as_str().unwrap();
+    let user: Value = serde_json::from_str(text).unwrap();
+    let turns = user["turns"].as_array().unwrap();
+    let numbers = turns.iter().map(|turn| turn["turn"].as_u64().unwrap());
+    (numbers.collect(), text.contains(words))
+}
+
+fn last_turn_answer() -> Answer {
+    let mut said = answer("Le membre veut maigrir.", SAID);
+    said["facts"][0]["turn"] = json!(201);
+    Answer::Json(said)
+}
+
+#[tokio::test]
+async fn of_a_talk_longer_than_the_window_the_model_reads_the_end_and_the_rules_the_rest() {
+    let fake = fake().await;
+    let mut stage = Stage::new().await;
+    stage.memory.reader = narrow(&fake, 8_192);
+    let gym = stage.gym("lyon").await;
+    allow(&stage, &gym).await;
+    stage.member(&gym, "BADGE_001", EVERYTHING).await;
+    fake.answer("session_memory", last_turn_answer());
+    let talk = long_talk();
+    let talk: Vec<&str> = talk.iter().map(String::as_str).collect();
+    let session = stage.talk(&gym, "BADGE_001", &talk).await;
+    let read = detail(&stage, &gym, &session).await;
+    assert_eq!(read.session.degraded_reason, None);
+    assert_eq!(read.session.extractor.as_deref(), Some("gpt-6-luna"));
+    assert!(
+        read.session.notes.contains(&"reading_cut".to_owned()),
+        "{:?}",
+        read.session.notes
+    );
+    let [sent] = &fake.requests()[..] else {
+        panic!("one call")
+    };
+    let (numbers, beginning) = shown(&sent.body, "genou droit");
+    assert!(!beginning && numbers.len() < 200, "{numbers:?}");
+    assert_eq!(numbers.last(), Some(&201));
+    let keys: Vec<&str> = read.facts.iter().map(|fact| fact.fact_key.as_str()).collect();
+    assert!(keys.contains(&"weight_loss"), "the model's: {keys:?}");
+    assert!(
+        keys.iter().any(|key| key.contains("knee")),
+        "what rules read before: {keys:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_model_that_takes_less_than_it_was_set_to_is_asked_once_more_with_half() {
+    let fake = fake().await;
+    let mut stage = Stage::new().await;
+    stage.memory.reader = narrow(&fake, 16_000);
+    let gym = stage.gym("lyon").await;
+    allow(&stage, &gym).await;
+    stage.member(&gym, "BADGE_001", EVERYTHING).await;
+    let talk = long_talk();
+    let talk: Vec<&str> = talk.iter().map(String::as_str).collect();
+    let too_long = || Fault::status(400).with_code("context_length_exceeded");
+    fake.fault(too_long());
+    fake.answer("session_memory", last_turn_answer());
+    let session = stage.talk(&gym, "BADGE_001", &talk).await;
+    let read = detail(&stage, &gym, &session).await.session;
+    assert_eq!((read.degraded_reason, read.attempts), (None, 1));
+    let lengths: Vec<usize> = fake
+        .requests()
+        .iter()
+        .map(|sent| shown(&sent.body, "").0.len())
+        .collect();
+    assert!(lengths.len() == 2 && lengths[1] < lengths[0], "{lengths:?}");
+
+    fake.fault(too_long());
+    fake.fault(too_long());
+    let session = stage.talk(&gym, "BADGE_001", &talk).await;
+    let read = detail(&stage, &gym, &session).await.session;
+    assert_eq!(read.degraded_reason.as_deref(), Some(degraded::TOO_LONG));
+    assert_eq!(read.state, SessionState::Processed);
+    assert_eq!(fake.requests().len(), 4, "and no third time");
+}
+
+/// A model that never answers; the time until it is left passes at once.
+struct Endless;
+
+/// Lets time pass by itself again.
+struct Running;
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        tokio::time::resume();
+    }
+}
+
+impl Chat for Endless {
+    fn structured<'a>(
+        &'a self,
+        _: &'a StructuredRequest,
+    ) -> BoxFuture<'a, Result<StructuredReply, LlmError>> {
+        Box::pin(async {
+            tokio::time::pause();
+            let _running = Running;
+            tokio::time::advance(Duration::from_secs(80)).await;
+            std::future::pending().await
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_model_that_never_answers_is_left_at_its_deadline_and_counts_as_failing() {
+    let mut stage = Stage::new().await;
+    let open = Breaker::new(BreakerSettings {
+        failures: 1,
+        ..BreakerSettings::default()
+    });
+    stage.memory.reader = Some(Arc::new(Reader {
+        provider: "test".to_owned(),
+        model: "gpt-6-luna".to_owned(),
+        window: 128_000,
+        client: Box::new(Guarded::new(Endless, open.clone())),
+        breaker: open.clone(),
+    }));
+    let gym = stage.gym("lyon").await;
+    allow(&stage, &gym).await;
+    stage.member(&gym, "BADGE_001", EVERYTHING).await;
+    let session = stage.talk(&gym, "BADGE_001", &[SAID]).await;
+    let read = detail(&stage, &gym, &session).await;
+    assert_eq!(read.session.state, SessionState::Processed);
+    assert_eq!(read.session.degraded_reason.as_deref(), Some("timeout"));
+    assert!(read.summary.unwrap().summary_text.contains("cinq kilos"));
+    assert!(
+        matches!(open.state(), BreakerState::Open { cause: "timeout", .. }),
+        "{open:?}"
     );
 }
 

@@ -106,3 +106,38 @@ async fn tokens_are_in_the_ledger_although_the_memory_could_not_be_stored() {
         .unwrap();
     assert_eq!(stage.count(SPENT).await, 10, "both tries were paid");
 }
+
+#[tokio::test]
+async fn costs_add_up_to_the_last_digit_and_a_price_that_nobody_told_is_no_price() {
+    let stage = stage().await;
+    let gym = stage.gym("lyon").await;
+    stage.member(&gym, "BADGE_001", EVERYTHING).await;
+    stage.talk(&gym, "BADGE_001", &["Bonjour"]).await;
+    let unknown = "select count(*) from jarvis.usage_ledger where cost_usd is null";
+    let without_a_price = stage.count(unknown).await;
+    assert!(without_a_price > 0);
+    let begins = stage.memory.clock.now();
+    sqlx::query(
+        "insert into jarvis.price_book (model, unit, valid_from, usd_per_million, source)
+         values ($1, 'input_token', $2, 0.02, 'test')",
+    )
+    .bind(MODEL)
+    .bind(begins)
+    .execute(stage.test.admin_pool())
+    .await
+    .unwrap();
+    for _ in 0..7 {
+        stage.talk(&gym, "BADGE_001", &["Bonjour"]).await;
+    }
+    assert_eq!(
+        stage.count(unknown).await,
+        without_a_price,
+        "the past keeps its cost"
+    );
+    // Five tokens of a call are a tenth of a millionth of a dollar: rounded call by call they would be nothing.
+    let priced = "select count(*) from jarvis.usage_ledger where cost_usd = 0.0000001";
+    assert!(stage.count(priced).await >= 7);
+    let off = "select count(*) from (select sum(cost_usd) as paid, sum(input_tokens) as tokens from jarvis.usage_ledger
+                where cost_usd is not null) s where paid * 1000000 <> tokens * 0.02";
+    assert_eq!(stage.count(off).await, 0);
+}

@@ -178,9 +178,9 @@ metrics! {
         en "Price of those calls in millionths of a US dollar, where it is known."
         fr "Prix de ces appels en millionièmes de dollar américain, quand il est connu."
         worry_en "Above the budget." worry_fr "Au-dessus du budget.";
-    model_breaker: Gauge::register "jarvis_model_breaker_open" [] true
-        en "The circuit breaker before the provider: 0 closed, 0.5 trying again, 1 open."
-        fr "Le disjoncteur devant le fournisseur : 0 fermé, 0,5 nouvel essai, 1 ouvert."
+    model_breaker: Gauge::register "jarvis_model_breaker_open" ["use"] true
+        en "The circuit breaker before a provider's model: 0 closed, 0.5 trying again, 1 open."
+        fr "Le disjoncteur devant le modèle d'un fournisseur : 0 fermé, 0,5 nouvel essai, 1 ouvert."
         worry_en "1 for five minutes." worry_fr "1 pendant cinq minutes.";
     postgres_up: Gauge::register "jarvis_embedded_postgres_up" [] false
         en "Whether the embedded PostgreSQL runs; only of `jarvis up`."
@@ -260,11 +260,13 @@ impl Metrics {
             new.embedding_duration.show(&[source]);
             new.embeddings_in_flight.set(&[source], 0.0);
         }
-        new.model_calls.add(&["embedding", "ok"], 0);
-        for direction in ["input", "output"] {
-            new.model_tokens.add(&["embedding", direction], 0);
+        for what_for in ["embedding", "extraction"] {
+            new.model_calls.add(&[what_for, "ok"], 0);
+            for direction in ["input", "output"] {
+                new.model_tokens.add(&[what_for, direction], 0);
+            }
+            new.model_breaker.set(&[what_for], 0.0);
         }
-        new.model_breaker.set(&[], 0.0);
         new.postgres_restarts.add(&[], 0);
         new
     }

@@ -20,6 +20,7 @@ What goes wrong is asked for by the header x-fake, or by the end of the model's 
   refusal                 the model declines       length     the answer is cut at its limit
   filter                  the content filter       not-json   the answer is no JSON
   nonsense                it breaks its schema     no-usage   it does not say what it cost
+  too-long                the question is longer than the model's window
 
 Examples:
   jarvis fake-openai --listen 127.0.0.1:8090

@@ -4,6 +4,7 @@ pub mod audit;
 pub mod backup;
 pub mod bench;
 pub mod consent;
+pub mod cost;
 pub mod db;
 pub mod demo;
 pub mod doctor;

@@ -8,6 +8,7 @@ use axum::http::HeaderName;
 use jarvis_core::SystemClock;
 use jarvis_rest::{ClaimPath, Rest, Settings, StartError, TxEnd};
 use secrecy::{ExposeSecret as _, SecretString};
+use sqlx::{Connection as _, PgConnection};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -156,6 +157,11 @@ pub async fn run(global: &Global, out: Output, arguments: Arguments) -> anyhow::
     };
     let (listen, connections) = (arguments.listen, arguments.connections.get());
     let settings = arguments.settings()?;
+    if let Err(sqlx::Error::Io(error)) = PgConnection::connect(url.expose_secret()).await
+        && error.kind() == std::io::ErrorKind::ConnectionRefused
+    {
+        talk("nothing answers where DATABASE_URL points; waiting some seconds for it");
+    }
     let rest = Rest::start(url.expose_secret(), settings, connections, Arc::new(SystemClock))
         .await
         .map_err(|error| refused(&error))?;
