@@ -182,3 +182,19 @@ async fn a_server_started_before_its_database_waits_for_it_and_gives_up_with_the
     );
     database.stop().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_wrong_name_of_the_database_is_told_at_once_and_not_waited_for() {
+    let db = TestDb::new().await;
+    let mut program = Program::on(&db);
+    let url = db.login_url().expose_secret().to_owned();
+    let (server, _) = url.rsplit_once('/').unwrap();
+    program.set("DATABASE_URL", &format!("{server}/no_such_database"));
+    for command in [&["serve", "--listen", "127.0.0.1:0"][..], &["worker"]] {
+        let begun = Instant::now();
+        let ended = program.run(command).await;
+        assert_eq!(ended.code, 1, "{ended:?}");
+        assert!(ended.stderr.contains("DATABASE_URL"), "{ended:?}");
+        assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    }
+}

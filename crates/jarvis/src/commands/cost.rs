@@ -35,9 +35,10 @@ pub enum Command {
 pub enum PriceCommand {
     /// Add prices of a model; those of before stay in the book
     #[command(after_help = "\
-What is counted: input-token, cached-input-token, output-token, audio-input-token, cached-audio-input-token,
-audio-output-token, audio-second. Cached tokens have a price of their own: without it, the cost of calls that read some is
-unknown. A model that costs nothing, such as one of your own machine, has the price 0.
+What is counted: input-token, cached-input-token, output-token, audio-input-token,
+cached-audio-input-token, audio-output-token, audio-second. Cached tokens have a price of their own:
+without it, the cost of calls that read some is unknown. A model that costs nothing, such as one of
+your own machine, has the price 0.
 
 Example:
   jarvis cost price set gpt-6-luna input-token=0.15 cached-input-token=0.075 output-token=0.6 \\

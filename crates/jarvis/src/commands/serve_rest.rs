@@ -17,6 +17,8 @@ use tokio::net::TcpListener;
 
 /// Requests that run when it is told to stop get this long.
 const GRACE: Duration = Duration::from_secs(10);
+/// A server that is there refuses within this.
+const AT_ONCE: Duration = Duration::from_secs(2);
 
 /// Serve a data API in the language of PostgREST over any schema of the PostgreSQL of DATABASE_URL.
 #[derive(Debug, clap::Args)]
@@ -157,7 +159,8 @@ pub async fn run(global: &Global, out: Output, arguments: Arguments) -> anyhow::
     };
     let (listen, connections) = (arguments.listen, arguments.connections.get());
     let settings = arguments.settings()?;
-    if let Err(sqlx::Error::Io(error)) = PgConnection::connect(url.expose_secret()).await
+    let first_try = tokio::time::timeout(AT_ONCE, PgConnection::connect(url.expose_secret())).await;
+    if let Ok(Err(sqlx::Error::Io(error))) = first_try
         && error.kind() == std::io::ErrorKind::ConnectionRefused
     {
         talk("nothing answers where DATABASE_URL points; waiting some seconds for it");
