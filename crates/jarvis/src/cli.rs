@@ -144,7 +144,7 @@ impl Command {
 /// Runs the command that was given.
 pub async fn run(cli: Cli, out: Output) -> anyhow::Result<Done> {
     let needs_owner = cli.command.needs_owner();
-    let done = run_command(&cli.global, cli.command, out).await;
+    let done = Box::pin(run_command(&cli.global, cli.command, out)).await;
     if needs_owner {
         done.map_err(failure::needs_owner)
     } else {
