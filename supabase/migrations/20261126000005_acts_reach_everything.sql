@@ -4,7 +4,6 @@ set local lock_timeout = '10s';
 set local statement_timeout = '120s';
 
 grant create on schema jarvis to jarvis_writer;
-grant select on jarvis.erasures to jarvis_writer;
 
 -- Whether one of the quotes, folded to words between spaces, stands in one of the values of a row.
 create function jarvis.says(row_of jsonb, quotes text[]) returns boolean

@@ -2,4 +2,3 @@
 set local lock_timeout = '10s';
 
 drop function jarvis.outdated_exports(uuid[], timestamptz[]), jarvis.forget_words(uuid, uuid, text[]), jarvis.says(jsonb, text[]);
-revoke select on jarvis.erasures from jarvis_writer;
