@@ -17,9 +17,12 @@ pub fn end_within(text: &str, tokens: usize) -> &str {
     for (place, letter) in text.char_indices().rev() {
         let Some(left) = room.checked_sub(fifths(letter)) else {
             let end = &text[from..];
-            let inside_a_word = !letter.is_whitespace() && !end.starts_with(char::is_whitespace);
-            let word = end.find(char::is_whitespace).filter(|_| inside_a_word);
-            return end[word.unwrap_or(0)..].trim_start();
+            if letter.is_whitespace() || end.starts_with(char::is_whitespace) {
+                return end.trim_start();
+            }
+            // The first word is cut; alone, it is none.
+            let word = end.find(char::is_whitespace).unwrap_or(end.len());
+            return end[word..].trim_start();
         };
         room = left;
         from = place;

@@ -186,8 +186,8 @@ pub fn reader_from_environment() -> anyhow::Result<Option<Reader>> {
         Some(tokens) => tokens
             .parse()
             .ok()
-            .filter(|tokens| (4_096..=10_000_000).contains(tokens))
-            .ok_or_else(|| WrongUse(format!("{CHAT_WINDOW} is 4096 to 10000000 tokens")))?,
+            .filter(|tokens| (8_192..=10_000_000).contains(tokens))
+            .ok_or_else(|| WrongUse(format!("{CHAT_WINDOW} is 8192 to 10000000 tokens")))?,
     };
     let mut registry = ModelRegistry::defaults();
     let entry = match registry.find_entry(&model).cloned() {

@@ -54,6 +54,21 @@ async fn talk(kiosk: &Caller, hour: i64) -> String {
     session
 }
 
+/// Somebody talks in both gyms every hour; the sessions of the second.
+async fn talk_for_a_day(machine: &mut Machine, kiosks: &mut [Device; 2]) -> Vec<String> {
+    let mut of_the_second = Vec::new();
+    for hour in 0..HOURS {
+        machine.set(hour * HOUR);
+        for kiosk in &mut *kiosks {
+            machine.token(kiosk).await;
+        }
+        talk(&kiosks[0].caller, hour).await;
+        of_the_second.push(talk(&kiosks[1].caller, hour).await);
+    }
+    machine.set(HOURS * HOUR);
+    of_the_second
+}
+
 fn program(fake: &FakeOpenAi) -> Program {
     let mut program = Program::without_database();
     for (name, value) in [
@@ -76,10 +91,14 @@ const READ_BY_RULES: &str =
     where g.slug = 'lille' and s.state = 'processed' and s.extractor like 'rules-%'
       and s.degraded_reason in ('unavailable', 'circuit_open')";
 const CLOSING: &str = "select count(*) from public.conversation_sessions where state = 'closing'";
-const READ_BY_THE_MODEL: &str =
+const PROCESSED_AT_FIRST_TRY: &str =
     "select count(*) from public.conversation_sessions s join public.gyms g on g.id = s.gym_id
-    where g.slug = 'lyon' and s.state = 'processed' and s.extractor not like 'rules-%'
-      and s.degraded_reason is null and s.last_error is null and s.attempts = 1";
+    where g.slug = 'lyon' and s.state = 'processed' and s.last_error is null and s.attempts = 1";
+const READ_BY_THE_MODEL: &str = "select count(*) from public.conversation_sessions s join public.gyms g on g.id = s.gym_id
+    where g.slug = 'lyon' and s.state = 'processed' and s.extractor not like 'rules-%' and s.degraded_reason is null";
+// While one call tries whether the model is back, no other goes out: what is due then is read by the rules, and says so.
+const READ_WHILE_IT_WAS_TRIED: &str = "select session_id from public.conversation_sessions s join public.gyms g on g.id = s.gym_id
+    where g.slug = 'lyon' and s.state = 'processed' and s.extractor like 'rules-%' and s.degraded_reason = 'circuit_open'";
 const EMBEDDED: &str =
     "select count(*) from public.conversation_summaries s join public.gyms g on g.id = s.gym_id
     where g.slug = 'lyon' and s.embedding is not null and s.embedding_model = g.embedding_model";
@@ -124,16 +143,7 @@ async fn a_day_without_the_provider_loses_nothing_and_everything_follows_when_it
     ];
 
     fake.always(Some(Fault::status(503)));
-    let mut read_by_rules = Vec::new();
-    for hour in 0..HOURS {
-        machine.set(hour * HOUR);
-        for kiosk in &mut kiosks {
-            machine.token(kiosk).await;
-        }
-        talk(&kiosks[0].caller, hour).await;
-        read_by_rules.push(talk(&kiosks[1].caller, hour).await);
-    }
-    machine.set(HOURS * HOUR);
+    let read_by_rules = talk_for_a_day(&mut machine, &mut kiosks).await;
     until(&pool, READ_BY_RULES, HOURS, || ()).await;
     until(&pool, WAIT_AND_SAY_WHY, HOURS, || ()).await;
     let told = Caller::new(&server.address, "").get("/readyz").await.1;
@@ -148,7 +158,17 @@ async fn a_day_without_the_provider_loses_nothing_and_everything_follows_when_it
         machine.set(clock);
     })
     .await;
-    assert_eq!(count(&pool, READ_BY_THE_MODEL).await, HOURS, "waiting is no try");
+    assert_eq!(
+        count(&pool, PROCESSED_AT_FIRST_TRY).await,
+        HOURS,
+        "waiting is no try"
+    );
+    let tried_meanwhile: Vec<String> = sqlx::query_scalar(READ_WHILE_IT_WAS_TRIED)
+        .fetch_all(&pool)
+        .await
+        .unwrap();
+    let said_why = i64::try_from(tried_meanwhile.len()).unwrap();
+    assert_eq!(count(&pool, READ_BY_THE_MODEL).await + said_why, HOURS);
     assert_eq!(count(&pool, EMBEDDED).await, HOURS);
 
     // What the rules read is memory too; who wants the model's reading asks for it.
@@ -156,7 +176,12 @@ async fn a_day_without_the_provider_loses_nothing_and_everything_follows_when_it
         let again = ["session", "reprocess", session, "--gym", READ_THERE];
         program.json(&again).await;
     }
+    for session in &tried_meanwhile {
+        let again = ["session", "reprocess", session, "--gym", EMBEDDED_THERE];
+        program.json(&again).await;
+    }
     until(&pool, CLOSING, 0, || ()).await;
+    assert_eq!(count(&pool, READ_BY_THE_MODEL).await, HOURS);
     assert_eq!(count(&pool, READ_BY_RULES).await, HOURS - 2);
 
     assert_eq!(count(&pool, SUMMARIES).await, 2 * HOURS);

@@ -16,8 +16,8 @@ const MOST_ANSWER_TOKENS: usize = 8_000;
 const FRAME_TOKENS: usize = 200;
 /// With less room than this for the member's words there is nothing to ask about.
 const LEAST_TOKENS: usize = 100;
-/// Tokens around the words of a turn.
-const TURN_TOKENS: usize = 12;
+/// Tokens around the words of a turn: its number and the names of its fields.
+const TURN_TOKENS: usize = 24;
 
 /// What a model is asked, and what of the conversation it does not see.
 pub(super) struct Question {
@@ -60,10 +60,11 @@ pub(super) fn question(
             left_out += 1;
             continue;
         }
-        let words = json!(turn.text).to_string();
-        if let Some(left) = room.checked_sub(estimate_tokens(&words) + TURN_TOKENS) {
+        let whole = json!({ "turn": number, "said": turn.text });
+        // A comma follows.
+        if let Some(left) = room.checked_sub(estimate_tokens(&whole.to_string()) + 1) {
             room = left;
-            said.push(json!({ "turn": number, "said": turn.text }));
+            said.push(whole);
             continue;
         }
         first_shown = number + 1;
@@ -230,7 +231,7 @@ mod tests {
                 )
             })
             .collect();
-        for window in [4_000, 8_192, 12_000] {
+        for window in [8_192, 12_000, 16_000] {
             let (numbers, asked) = shown(&turns, window);
             let request = &asked.request;
             let tokens = [&request.system, &request.user, &request.schema.to_string()];
