@@ -248,14 +248,14 @@ impl Chat for Absent {
     }
 }
 
-fn reading(model: &str, breaker: &Breaker) -> Option<Arc<Reader>> {
-    Some(Arc::new(Reader {
+fn reading(model: &str, breaker: &Breaker) -> Arc<Reader> {
+    Arc::new(Reader {
         provider: "test".to_owned(),
         model: model.to_owned(),
         window: 128_000,
         client: Box::new(Absent),
         breaker: breaker.clone(),
-    }))
+    })
 }
 
 #[tokio::test]
@@ -270,7 +270,7 @@ async fn a_model_that_reads_and_fails_degrades_and_leaves_the_process_ready() {
         failures: 1,
         ..BreakerSettings::default()
     });
-    world.memory.reader = reading("turquoise-1", &breaker);
+    world.memory.reader = Some(reading("turquoise-1", &breaker));
     let told = in_full(&world).await.body;
     assert_eq!(
         (&told["reader"]["status"], &told["reader"]["name"]),
@@ -300,7 +300,7 @@ async fn a_model_that_reads_and_fails_degrades_and_leaves_the_process_ready() {
 async fn the_last_day_of_a_model_is_told_ninety_days_before_and_degrades_a_month_before() {
     let mut world = World::new().await;
     let breaker = Breaker::new(BreakerSettings::default());
-    world.memory.reader = reading("gpt-4o-mini", &breaker);
+    world.memory.reader = Some(reading("gpt-4o-mini", &breaker));
     for (today, status, ends_on) in [
         ("2026-10-15", "ready", json!(null)),
         ("2026-10-16", "ready", json!("2027-01-14")),
