@@ -256,10 +256,10 @@ async fn health_is_shown_to_no_provider_without_its_own_consent() {
     );
 }
 
-fn narrow(fake: &FakeOpenAi, window: usize) -> Option<Arc<Reader>> {
+fn narrow(fake: &FakeOpenAi, window: usize) -> Arc<Reader> {
     let mut reader = Arc::into_inner(reader(fake, breaker(1_000))).unwrap();
     reader.window = window;
-    Some(Arc::new(reader))
+    Arc::new(reader)
 }
 
 /// A goal, much talk about nothing, and the sentence that the model's answer quotes.
@@ -291,7 +291,7 @@ fn last_turn_answer() -> Answer {
 async fn of_a_talk_longer_than_the_window_the_model_reads_the_end_and_the_rules_the_rest() {
     let fake = fake().await;
     let mut stage = Stage::new().await;
-    stage.memory.reader = narrow(&fake, 8_192);
+    stage.memory.reader = Some(narrow(&fake, 8_192));
     let gym = stage.gym("lyon").await;
     allow(&stage, &gym).await;
     stage.member(&gym, "BADGE_001", EVERYTHING).await;
@@ -325,7 +325,7 @@ async fn of_a_talk_longer_than_the_window_the_model_reads_the_end_and_the_rules_
 async fn a_model_that_takes_less_than_it_was_set_to_is_asked_once_more_with_half() {
     let fake = fake().await;
     let mut stage = Stage::new().await;
-    stage.memory.reader = narrow(&fake, 16_000);
+    stage.memory.reader = Some(narrow(&fake, 16_000));
     let gym = stage.gym("lyon").await;
     allow(&stage, &gym).await;
     stage.member(&gym, "BADGE_001", EVERYTHING).await;
