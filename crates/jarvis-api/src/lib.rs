@@ -12,6 +12,7 @@ mod endpoints;
 mod envelope;
 mod fact_views;
 mod fields;
+pub mod gotrue;
 mod gym_share;
 mod json;
 pub mod keys;

@@ -20,12 +20,15 @@ const MANY_KEYS: usize = 10_000;
 pub(crate) const PAIRINGS_PER_ADDRESS: NonZeroU32 = NonZeroU32::new(5).expect("5 is not 0");
 pub(crate) const SIGN_INS_PER_ACCOUNT: NonZeroU32 = NonZeroU32::new(5).expect("5 is not 0");
 pub(crate) const SIGN_INS_PER_ADDRESS: NonZeroU32 = NonZeroU32::new(20).expect("20 is not 0");
+/// A page renews once an hour; a server renews for all who use it.
+pub(crate) const REFRESHES_PER_ADDRESS: NonZeroU32 = NonZeroU32::new(300).expect("300 is not 0");
 pub(crate) const ASSERTIONS_PER_ADDRESS: NonZeroU32 = NonZeroU32::new(120).expect("120 is not 0");
 
 /// What is limited, per minute.
 pub(crate) struct Limits {
     pairing: Limit<IpAddr>,
     assertion: Limit<IpAddr>,
+    refresh: Limit<IpAddr>,
     sign_in_address: Limit<IpAddr>,
     sign_in_account: Limit<[u8; 32]>,
 }
@@ -41,6 +44,7 @@ impl Limits {
         Self {
             pairing: Limit::new("pairing", PAIRINGS_PER_ADDRESS),
             assertion: Limit::new("assertion", ASSERTIONS_PER_ADDRESS),
+            refresh: Limit::new("refresh", REFRESHES_PER_ADDRESS),
             sign_in_address: Limit::new("sign_in_address", SIGN_INS_PER_ADDRESS),
             sign_in_account: Limit::new("sign_in_account", SIGN_INS_PER_ACCOUNT),
         }
@@ -54,6 +58,11 @@ impl Limits {
     /// Counts a try to get a kiosk's token.
     pub(crate) fn assertion(&self, address: ClientAddress) -> Result<(), Problem> {
         self.assertion.count(&address.0)
+    }
+
+    /// Counts a try to renew a session.
+    pub(crate) fn refresh(&self, address: ClientAddress) -> Result<(), Problem> {
+        self.refresh.count(&address.0)
     }
 
     /// Counts a try to sign in, by address and by account, whether or not the account exists.

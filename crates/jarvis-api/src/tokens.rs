@@ -157,6 +157,23 @@ impl Tokens {
         self.mint(PERSON_AUDIENCE, user.into(), None, PERSON_LIFETIME)
     }
 
+    /// A token for a person's session, good for [`PERSON_LIFETIME`], with more claims for applications to read. None of
+    /// them is one that we verify by.
+    pub(crate) fn mint_session(
+        &self,
+        user: UserId,
+        told: Map<String, Value>,
+    ) -> Result<AccessToken, KeyError> {
+        let Ok(Value::Object(claims)) =
+            serde_json::to_value(self.claims(PERSON_AUDIENCE, user.into(), None, PERSON_LIFETIME))
+        else {
+            return Err(KeyError::Signing);
+        };
+        let mut all = told;
+        all.extend(claims);
+        self.sign(&all, PERSON_LIFETIME)
+    }
+
     /// Whom this token stands for. The algorithm is pinned; what the token says about it is compared, not obeyed.
     pub fn verify(&self, token: &str) -> Result<Identity, TokenError> {
         let claims: Claims = decode(token, &self.0.verifying)?;
@@ -199,8 +216,12 @@ impl Tokens {
         gym: Option<Uuid>,
         lifetime: TimeDelta,
     ) -> Result<AccessToken, KeyError> {
+        self.sign(&self.claims(audience, subject, gym, lifetime), lifetime)
+    }
+
+    fn claims(&self, audience: &str, subject: Uuid, gym: Option<Uuid>, lifetime: TimeDelta) -> Claims {
         let now = self.0.clock.now();
-        let claims = Claims {
+        Claims {
             iss: ISSUER.to_owned(),
             aud: audience.to_owned(),
             sub: subject,
@@ -208,10 +229,13 @@ impl Tokens {
             exp: (now + lifetime).timestamp(),
             iat: now.timestamp(),
             jti: jarvis_core::ids::uuid_v7(now),
-        };
+        }
+    }
+
+    fn sign(&self, claims: &impl Serialize, lifetime: TimeDelta) -> Result<AccessToken, KeyError> {
         let mut header = Header::new(Algorithm::ES256);
         header.kid = Some(self.0.kid.clone());
-        let token = jsonwebtoken::encode(&header, &claims, &self.0.signing).map_err(|_| KeyError::Signing)?;
+        let token = jsonwebtoken::encode(&header, claims, &self.0.signing).map_err(|_| KeyError::Signing)?;
         Ok(AccessToken {
             token: token.into(),
             expires_in: lifetime.num_seconds(),

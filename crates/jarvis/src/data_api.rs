@@ -55,7 +55,7 @@ impl Default for DataApi {
     }
 }
 
-struct Keys(Gatekeeper);
+struct Keys(Arc<Gatekeeper>);
 
 impl Gate for Keys {
     fn admit<'a>(&'a self, headers: &'a HeaderMap) -> BoxFuture<'a, Result<Identity, RestError>> {
@@ -89,7 +89,7 @@ fn refused(refusal: Refusal) -> RestError {
 pub async fn start(
     settings: &DataApi,
     url: &SecretString,
-    keys: Gatekeeper,
+    keys: Arc<Gatekeeper>,
     clock: SharedClock,
 ) -> Result<Rest, StartError> {
     let rest = Settings {

@@ -8,6 +8,7 @@ use crate::output::{Output, talk};
 use crate::watching::{Bound, Watching};
 use crate::{connection, signing, wiring};
 use anyhow::{Context as _, anyhow, bail};
+use jarvis_api::gotrue;
 use jarvis_api::keys::Gatekeeper;
 use jarvis_api::{ApiState, Readiness, Tokens};
 use jarvis_memory::Memory;
@@ -15,7 +16,7 @@ use jarvis_rest::Rest;
 use secrecy::SecretString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::{JoinError, JoinSet};
@@ -80,7 +81,7 @@ pub async fn start(settings: &Settings) -> anyhow::Result<Serving> {
     let address = listener.local_addr()?;
     let memory = wiring::memory(db).await?;
     let tokens = signing::load_or_create(&settings.signing_key)?;
-    let rest = Box::pin(data_api(settings, &memory, &tokens)).await?;
+    let (rest, keys) = Box::pin(data_api(settings, &memory, &tokens)).await?;
     let stop = CancellationToken::new();
     let readiness = Readiness::new();
     if let Some(folder) = &settings.disk {
@@ -123,7 +124,8 @@ pub async fn start(settings: &Settings) -> anyhow::Result<Serving> {
         }
     });
     let told = stop.clone();
-    let router = jarvis_api::router_beside(state, data_api::router(&rest));
+    let beside = data_api::router(&rest).merge(gotrue::router(state.clone(), keys));
+    let router = jarvis_api::router_beside(state, beside);
     parts.spawn(async move {
         let http = listening::serve(listener, router, busy, most, told.clone());
         tokio::select! {
@@ -145,13 +147,23 @@ pub async fn start(settings: &Settings) -> anyhow::Result<Serving> {
     })
 }
 
-async fn data_api(settings: &Settings, memory: &Memory, tokens: &Tokens) -> anyhow::Result<Rest> {
+async fn data_api(
+    settings: &Settings,
+    memory: &Memory,
+    tokens: &Tokens,
+) -> anyhow::Result<(Rest, Arc<Gatekeeper>)> {
     let secret = signing::jwt_secret(&settings.signing_key)?;
     let clock = memory.clock.clone();
-    let keys = Gatekeeper::new(tokens.clone(), secret, memory.db.clone(), clock.clone());
-    data_api::start(&settings.data_api, &settings.url, keys, clock)
+    let keys = Arc::new(Gatekeeper::new(
+        tokens.clone(),
+        secret,
+        memory.db.clone(),
+        clock.clone(),
+    ));
+    let rest = data_api::start(&settings.data_api, &settings.url, Arc::clone(&keys), clock)
         .await
-        .context("the data API cannot read the schema")
+        .context("the data API cannot read the schema")?;
+    Ok((rest, keys))
 }
 
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {

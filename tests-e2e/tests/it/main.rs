@@ -40,6 +40,7 @@ mod shutdown;
 mod stored;
 mod storm;
 mod story;
+mod supabase_js;
 mod traffic;
 mod two_tools;
 mod up;

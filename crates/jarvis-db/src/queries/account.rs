@@ -27,7 +27,7 @@ pub struct Account {
 pub struct Credentials {
     /// Whose.
     pub user: UserId,
-    /// The password's hash, in PHC form.
+    /// The password's hash, in PHC form, or as bcrypt where it came from elsewhere.
     pub password_hash: Option<String>,
 }
 
@@ -91,13 +91,18 @@ pub async fn list(tx: &mut ScopedTx) -> Result<Vec<Account>, DbError> {
     Ok(rows.into_iter().map(Account::from).collect())
 }
 
-/// The credentials of an active account. Needs the system scope.
-pub async fn find_credentials(tx: &mut ScopedTx, email: &str) -> Result<Option<Credentials>, DbError> {
+/// The credentials of an active account that is not banned at `now`. Needs the system scope.
+pub async fn find_credentials(
+    tx: &mut ScopedTx,
+    email: &str,
+    now: DateTime<Utc>,
+) -> Result<Option<Credentials>, DbError> {
     let row = sqlx::query!(
         "select u.id, a.encrypted_password
            from public.users u join auth.users a on a.id = u.id
-          where u.email = lower(btrim($1)) and u.is_active",
+          where u.email = lower(btrim($1)) and u.is_active and (a.banned_until is null or a.banned_until <= $2)",
         email,
+        now,
     )
     .fetch_optional(&mut **tx)
     .await?;

@@ -5,6 +5,7 @@ pub mod account;
 pub mod alert;
 pub mod api_key;
 pub mod audit;
+pub mod auth_session;
 pub mod consent;
 pub mod erasure;
 pub mod event;

@@ -43,9 +43,6 @@ Example:
     List,
 }
 
-/// The shortest password (NIST SP 800-63B: at least 8; 12 for people who see health data).
-const MIN_PASSWORD_CHARS: usize = 12;
-
 /// Runs the command.
 pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Result<Done> {
     let urls = connection::urls(global)?;
@@ -147,8 +144,12 @@ pub async fn store(
     account: &Account,
     password: &SecretString,
 ) -> anyhow::Result<UserId> {
-    if password.expose_secret().chars().count() < MIN_PASSWORD_CHARS {
-        return Err(WrongUse(format!("a password has at least {MIN_PASSWORD_CHARS} characters")).into());
+    if password.expose_secret().chars().count() < password::MIN_CHARS {
+        return Err(WrongUse(format!(
+            "a password has at least {} characters",
+            password::MIN_CHARS
+        ))
+        .into());
     }
     let hash = password::hash(password)?;
     let mut admin = connection::admin(urls).await?;

@@ -9,8 +9,8 @@ use crate::state::ApiState;
 use crate::views::TokenView;
 use axum::Json;
 use axum::extract::State;
-use jarvis_core::{ErrorCode, Scope};
-use jarvis_db::queries::account;
+use jarvis_core::{ErrorCode, Scope, UserId};
+use jarvis_db::queries::{account, auth_session};
 use secrecy::{ExposeSecret, SecretString};
 use utoipa::ToSchema;
 
@@ -21,7 +21,7 @@ pub(crate) const ERRORS: &[ErrorCode] = &[
 ];
 
 /// The longest e-mail address (RFC 5321, 4.5.3.1), in bytes.
-const MAX_EMAIL: usize = 254;
+pub(crate) const MAX_EMAIL: usize = 254;
 
 /// An e-mail address and a password.
 #[derive(ToSchema)]
@@ -62,20 +62,41 @@ pub(crate) async fn sign_in(
     address: ClientAddress,
     Input(input): Input<SignInInput>,
 ) -> Result<Json<TokenView>, Problem> {
-    state.limits.sign_in(address, &input.email)?;
-    let mut tx = state.memory.db.begin(&Scope::System).await?;
-    let found = account::find_credentials(&mut tx, &input.email).await?;
-    tx.commit().await?;
-    let stored = found.as_ref().and_then(|c| c.password_hash.clone());
-    let fits = state.passwords.verify(input.password, stored).await;
-    let invalid = || Problem::new(ErrorCode::CredentialsInvalid);
-    let user = found.filter(|_| fits).ok_or_else(invalid)?.user;
-    let mut tx = state.memory.db.begin(&Scope::System).await?;
-    account::touch_sign_in(&mut tx, user, state.now()).await?;
-    tx.commit().await?;
+    let user = by_password(&state, address, &input.email, input.password).await?;
     let token = state
         .tokens
         .mint_person(user)
         .map_err(|_| Problem::new(ErrorCode::Internal))?;
     Ok(Json(token.into()))
+}
+
+/// Who has this address and this password, after counting the try. A hash of an older kind is replaced.
+pub(crate) async fn by_password(
+    state: &ApiState,
+    address: ClientAddress,
+    email: &str,
+    password: SecretString,
+) -> Result<UserId, Problem> {
+    state.limits.sign_in(address, email)?;
+    let mut tx = state.memory.db.begin(&Scope::System).await?;
+    let found = account::find_credentials(&mut tx, email, state.now()).await?;
+    tx.commit().await?;
+    let stored = found.as_ref().and_then(|c| c.password_hash.clone());
+    let fits = state.passwords.verify(password.clone(), stored.clone()).await;
+    let invalid = || Problem::new(ErrorCode::CredentialsInvalid);
+    let user = found.filter(|_| fits).ok_or_else(invalid)?.user;
+    let newer = if stored.as_deref().is_some_and(password::is_outdated) {
+        Some(state.passwords.hash(password).await)
+    } else {
+        None
+    };
+    let mut tx = state.memory.db.begin(&Scope::System).await?;
+    account::touch_sign_in(&mut tx, user, state.now()).await?;
+    if let Some(Ok(newer)) = newer {
+        // Unless it was changed meanwhile: then that one stays.
+        auth_session::replace_password_hash(&mut tx, user, stored.as_deref(), &newer, state.now()).await?;
+    }
+    tx.commit().await?;
+    tracing::info!(user = %user, "signed in");
+    Ok(user)
 }

@@ -207,8 +207,10 @@ async fn our_own_schema_has_no_finding() {
     assert_eq!(
         accepted,
         [
-            // Keys belong to the installation; the table's comment says so.
+            // Keys belong to the installation and sessions to people; the tables' comments say so.
             ("tenant_column_missing", "jarvis.api_keys"),
+            ("tenant_column_missing", "jarvis.auth_sessions"),
+            ("tenant_column_missing", "jarvis.refresh_tokens"),
             ("unique_without_tenant", "public.conversation_summaries")
         ]
     );

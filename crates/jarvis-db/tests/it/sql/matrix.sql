@@ -67,7 +67,9 @@ insert into world.probes values
   (62, 'jarvis.fact_proposals', '(gym_id, member_id, first_fact, other_fact, reason) values ({g}, {m}, ''00000000-0000-7000-8000-000000000001'', ''00000000-0000-7000-8000-000000000002'', ''same_slot'')', 'decided_by = ''x'''),
   (63, 'jarvis.fact_endings', '(gym_id, member_id, fact_id) select {g}, {m}, id from public.member_facts where member_id = {m} and category = ''goal''', 'asked_at = now()'),
   (64, 'jarvis.forgotten_facts', '(gym_id, member_id, mark, forgotten_at) values ({g}, {m}, encode(sha256(''new''), ''hex''), now())', 'forgotten_at = now()'),
-  (72, 'jarvis.api_keys', '(kind, name, shown, key_hash) values (''secret'', ''x'', ''x'', sha256(''new''))', 'revoked_at = now()');
+  (72, 'jarvis.api_keys', '(kind, name, shown, key_hash) values (''secret'', ''x'', ''x'', sha256(''new''))', 'revoked_at = now()'),
+  (73, 'jarvis.auth_sessions', '(id, user_id) select gen_random_uuid(), id from public.users limit 1', 'ended_at = now()'),
+  (74, 'jarvis.refresh_tokens', '(token_hash, session_id) select sha256(''new''), id from jarvis.auth_sessions limit 1', 'used_at = now()');
 
 create function world.try(who world.personas, statement text) returns text
   language plpgsql as $$
@@ -168,6 +170,8 @@ create function world.findings() returns table (finding text)
     select format('foreign key between tenants'' tables without gym_id: %s on %s', k.conname, o.name)
       from pg_constraint k join ours o on o.oid = k.conrelid
      where k.contype = 'f' and k.confrelid <> 'public.gyms'::regclass
+       -- Who is signed in belongs to a person, and a person may work for several gyms.
+       and o.name not in ('jarvis.auth_sessions', 'jarvis.refresh_tokens')
        and not exists (select from pg_attribute a where a.attrelid = k.conrelid and a.attnum = any (k.conkey)
                           and a.attname = 'gym_id')
     union all

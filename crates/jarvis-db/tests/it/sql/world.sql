@@ -40,6 +40,8 @@ insert into public.kiosks (id, gym_id, name, slug) select kiosk_id, gym_id, 'Bor
 insert into jarvis.kiosk_pairing_codes (code_hash, gym_id, kiosk_id, expires_at)
 select sha256(session_id::bytea), gym_id, kiosk_id, now() + interval '10 minutes' from world.full_lives;
 insert into jarvis.api_keys (kind, name, shown, key_hash) values ('publishable', 'Site', 'sb_publishable_x…', sha256('world'));
+insert into jarvis.auth_sessions (id, user_id) select gen_random_uuid(), id from public.users;
+insert into jarvis.refresh_tokens (token_hash, session_id) select sha256(id::text::bytea), id from jarvis.auth_sessions;
 insert into public.member_fitness_profile (member_id, gym_id) select member_id, gym_id from world.full_lives;
 insert into public.member_preferences (member_id, gym_id) select member_id, gym_id from world.full_lives;
 insert into public.member_visits (member_id, gym_id) select member_id, gym_id from world.full_lives;
