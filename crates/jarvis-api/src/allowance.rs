@@ -2,7 +2,8 @@
 
 use crate::gym_share::{AT_ONCE, REQUESTS_PER_MINUTE};
 use crate::limits::{
-    ASSERTIONS_PER_ADDRESS, PAIRINGS_PER_ADDRESS, SIGN_INS_PER_ACCOUNT, SIGN_INS_PER_ADDRESS,
+    ASSERTIONS_PER_ADDRESS, PAIRINGS_PER_ADDRESS, PASSWORD_CHANGES_PER_ACCOUNT, REFRESHES_PER_ADDRESS,
+    SIGN_INS_PER_ACCOUNT, SIGN_INS_PER_ADDRESS,
 };
 use crate::{body, envelope, json, password, query, router, tokens};
 use jarvis_core::{ErrorCode, Language, NewEvent};
@@ -294,6 +295,18 @@ fn rates() -> Vec<Row> {
             "sign-ins, per account and minute",
             "connexions, par compte et minute",
             SIGN_INS_PER_ACCOUNT,
+            RateLimited,
+        ),
+        row(
+            "renewals of a session (`/auth/v1`), per address and minute",
+            "renouvellements d'une connexion (`/auth/v1`), par adresse et minute",
+            REFRESHES_PER_ADDRESS,
+            RateLimited,
+        ),
+        row(
+            "changes of a password (`/auth/v1`), per account and minute",
+            "changements de mot de passe (`/auth/v1`), par compte et minute",
+            PASSWORD_CHANGES_PER_ACCOUNT,
             RateLimited,
         ),
         row(

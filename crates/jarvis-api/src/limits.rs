@@ -6,7 +6,7 @@ use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
-use jarvis_core::ErrorCode;
+use jarvis_core::{ErrorCode, UserId};
 use jarvis_observe::METRICS;
 use sha2::{Digest, Sha256};
 use std::convert::Infallible;
@@ -22,6 +22,7 @@ pub(crate) const SIGN_INS_PER_ACCOUNT: NonZeroU32 = NonZeroU32::new(5).expect("5
 pub(crate) const SIGN_INS_PER_ADDRESS: NonZeroU32 = NonZeroU32::new(20).expect("20 is not 0");
 /// A page renews once an hour; a server renews for all who use it.
 pub(crate) const REFRESHES_PER_ADDRESS: NonZeroU32 = NonZeroU32::new(300).expect("300 is not 0");
+pub(crate) const PASSWORD_CHANGES_PER_ACCOUNT: NonZeroU32 = NonZeroU32::new(5).expect("5 is not 0");
 pub(crate) const ASSERTIONS_PER_ADDRESS: NonZeroU32 = NonZeroU32::new(120).expect("120 is not 0");
 
 /// What is limited, per minute.
@@ -29,6 +30,7 @@ pub(crate) struct Limits {
     pairing: Limit<IpAddr>,
     assertion: Limit<IpAddr>,
     refresh: Limit<IpAddr>,
+    password_change: Limit<UserId>,
     sign_in_address: Limit<IpAddr>,
     sign_in_account: Limit<[u8; 32]>,
 }
@@ -45,6 +47,7 @@ impl Limits {
             pairing: Limit::new("pairing", PAIRINGS_PER_ADDRESS),
             assertion: Limit::new("assertion", ASSERTIONS_PER_ADDRESS),
             refresh: Limit::new("refresh", REFRESHES_PER_ADDRESS),
+            password_change: Limit::new("password_change", PASSWORD_CHANGES_PER_ACCOUNT),
             sign_in_address: Limit::new("sign_in_address", SIGN_INS_PER_ADDRESS),
             sign_in_account: Limit::new("sign_in_account", SIGN_INS_PER_ACCOUNT),
         }
@@ -63,6 +66,11 @@ impl Limits {
     /// Counts a try to renew a session.
     pub(crate) fn refresh(&self, address: ClientAddress) -> Result<(), Problem> {
         self.refresh.count(&address.0)
+    }
+
+    /// Counts a try to change a password: a token that was stolen must not serve to guess the old one.
+    pub(crate) fn password_change(&self, user: UserId) -> Result<(), Problem> {
+        self.password_change.count(&user)
     }
 
     /// Counts a try to sign in, by address and by account, whether or not the account exists.

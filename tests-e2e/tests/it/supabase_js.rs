@@ -106,6 +106,13 @@ async fn a_person_signs_in_stays_signed_in_and_signs_out() {
         .execute(stage.db.admin_pool())
         .await
         .unwrap();
+    sqlx::query(
+        "insert into public.member_fitness_profile (member_id, gym_id, fitness_level)
+         select id, gym_id, 'advanced' from public.gym_members_v2",
+    )
+    .execute(stage.db.admin_pool())
+    .await
+    .unwrap();
     let url = format!("http://{}", stage.server.address);
     let variables = [
         ("SUPABASE_URL", url.as_str()),
@@ -143,7 +150,11 @@ async fn a_person_signs_in_stays_signed_in_and_signs_out() {
         )
     );
     assert_eq!(told["member"]["first_name"], "Sophie", "{told:#}");
-    assert!(told["member"]["fitness_profile"].is_object() || told["member"]["fitness_profile"].is_null());
+    assert_eq!(
+        told["member"]["fitness_profile"]["fitness_level"], "advanced",
+        "{told:#}"
+    );
+    assert!(told["member"]["preferences"].is_object(), "{told:#}");
     assert_eq!(told["others"], json!([{"first_name": "Sophie"}]));
     assert_eq!(told["upserted"]["category"], "goal", "{told:#}");
     assert_eq!(told["upserted"]["id"], told["upserted_again"]["id"]);

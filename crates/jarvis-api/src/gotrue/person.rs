@@ -1,7 +1,7 @@
 //! `/auth/v1/user`: who somebody is, and what they change about it themselves.
 
 use super::error::GoTrueError;
-use super::session::goes_on;
+use super::session::IDLE;
 use super::{SignedIn, object};
 use crate::keys::Admitted;
 use crate::password;
@@ -44,7 +44,7 @@ pub(crate) async fn change(
         return Err(GoTrueError::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "validation_failed",
-            "An address is changed by an operator: `jarvis user add` with the new one",
+            "An address cannot be changed: an operator adds an account for the new one",
         ));
     }
     let data = given("data");
@@ -105,10 +105,11 @@ async fn new_hash(
         );
         return Err(refused("weak_password", message));
     }
+    state.limits.password_change(person.user)?;
     let mut tx = state.memory.db.begin(&Scope::System).await?;
     let old = auth_session::password_hash(&mut tx, person.user).await?;
     tx.commit().await?;
-    if old.is_some() && state.passwords.verify(chosen.clone(), old.clone()).await {
+    if old.is_some() && state.passwords.compare(chosen.clone(), old.clone()).await {
         let message = "New password should be different from the old password.".to_owned();
         return Err(refused("same_password", message));
     }
@@ -124,14 +125,17 @@ async fn new_hash(
 
 /// The identity of somebody whose account is active and whose session goes on.
 async fn current(state: &ApiState, person: SignedIn) -> Result<Identity, GoTrueError> {
+    let now = state.now();
     let mut tx = state.memory.db.begin(&Scope::System).await?;
-    let identity = auth_session::identity(&mut tx, person.user, state.now()).await?;
+    let identity = auth_session::identity(&mut tx, person.user, now).await?;
+    let goes_on = auth_session::goes_on(&mut tx, person.session, person.user, now - IDLE).await?;
     tx.commit().await?;
     let identity = identity.ok_or_else(GoTrueError::user_not_found)?;
-    if !goes_on(state, person.user, person.session).await? {
-        return Err(GoTrueError::session_not_found());
+    if goes_on {
+        Ok(identity)
+    } else {
+        Err(GoTrueError::session_not_found())
     }
-    Ok(identity)
 }
 
 /// What operators say of somebody; how they signed in is ours to say.

@@ -11,7 +11,7 @@ use axum::extract::{Query, Request, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use chrono::TimeDelta;
-use jarvis_core::{Scope, UserId};
+use jarvis_core::Scope;
 use jarvis_db::queries::auth_session::{self, Identity, Which};
 use rand::distr::{Alphanumeric, SampleString as _};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -20,7 +20,8 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-/// A session that is not renewed for so long is over; one that is over is forgotten after as long again.
+/// A session that is not renewed for so long is over; one that is over is forgotten after as long again, when the next
+/// person signs in.
 pub(crate) const IDLE: TimeDelta = TimeDelta::days(30);
 /// A token may be shown again for so long, by an application that did not get the first answer (as on Supabase).
 const GRACE: TimeDelta = TimeDelta::seconds(10);
@@ -82,7 +83,8 @@ async fn sign_in(
     let mut tx = state.memory.db.begin(&Scope::System).await?;
     let identity = auth_session::identity(&mut tx, user, now).await?;
     let identity = identity.ok_or_else(GoTrueError::user_not_found)?;
-    auth_session::begin(&mut tx, session, user, now, now - IDLE - IDLE).await?;
+    auth_session::forget_ended(&mut tx, now - IDLE, now - IDLE - IDLE).await?;
+    auth_session::begin(&mut tx, session, user, now).await?;
     auth_session::add_token(&mut tx, &hash, session, now).await?;
     tx.commit().await?;
     answer(state, &identity, session, &refresh)
@@ -216,12 +218,4 @@ fn new_token() -> (SecretString, [u8; 32]) {
 
 fn hash_of(text: &str) -> [u8; 32] {
     Sha256::digest(text.as_bytes()).into()
-}
-
-/// Whether the session goes on.
-pub(crate) async fn goes_on(state: &ApiState, user: UserId, session: Uuid) -> Result<bool, GoTrueError> {
-    let mut tx = state.memory.db.begin(&Scope::System).await?;
-    let goes_on = auth_session::goes_on(&mut tx, session, user, state.now() - IDLE).await?;
-    tx.commit().await?;
-    Ok(goes_on)
 }

@@ -8,7 +8,7 @@ use super::key::Keys;
 use super::ledger::{Known, Source as ErasureSource};
 use super::manifest::{self, Manifest};
 use super::scratch::{Scratch, Server, Target, name_in, quoted};
-use super::since::{answers_since, catch_up, known_erasures, reapply};
+use super::since::{answers_since, catch_up, end_sessions, known_erasures, reapply};
 use super::tools::Tool;
 use super::{Progress, Stage, contents, roles};
 use crate::migrations::{self, Source};
@@ -461,6 +461,7 @@ async fn finish(
     progress(Stage::Erasing);
     reapply(scratch, missing).await?;
     let mut connection = connect(&scratch.url).await?;
+    end_sessions(&mut connection).await?;
     sqlx::raw_sql("analyze").execute(&mut connection).await?;
     connection.close().await?;
     Ok(migrated)

@@ -9,7 +9,7 @@ use super::restore::RestoreRequest;
 use super::scratch::Scratch;
 use crate::queries::erasure::{self, Erasure};
 use secrecy::SecretString;
-use sqlx::Connection as _;
+use sqlx::{Connection as _, PgConnection};
 
 /// Asks every source there is. The database that is replaced knows all of its own erasures up to now.
 pub(super) async fn known_erasures(
@@ -94,5 +94,22 @@ pub(super) async fn reapply(scratch: &Scratch, erasures: &[Erasure]) -> Result<(
         erasure::reapply(&mut connection, erasure).await?;
     }
     connection.close().await?;
+    Ok(())
+}
+
+/// Nobody stays signed in over a restore: who signed out since the backup, or whose token was stolen, would be back.
+pub(super) async fn end_sessions(connection: &mut PgConnection) -> Result<(), BackupError> {
+    let there: bool = sqlx::query_scalar("select pg_catalog.to_regclass('jarvis.auth_sessions') is not null")
+        .fetch_one(&mut *connection)
+        .await?;
+    if there {
+        sqlx::raw_sql(
+            "begin; set local row_security = off;
+             update jarvis.auth_sessions set ended_at = now() where ended_at is null;
+             commit",
+        )
+        .execute(connection)
+        .await?;
+    }
     Ok(())
 }

@@ -2,7 +2,6 @@
 
 use crate::{DbError, ScopedTx};
 use chrono::{DateTime, Utc};
-use sqlx::Row as _;
 use uuid::Uuid;
 
 /// A key, as far as it is known.
@@ -24,15 +23,15 @@ pub struct ApiKey {
 
 /// Keeps a key by its hash (SHA-256). Needs the system scope.
 pub async fn insert(tx: &mut ScopedTx, key: &ApiKey, hash: &[u8; 32]) -> Result<(), DbError> {
-    sqlx::query(
+    sqlx::query!(
         "insert into jarvis.api_keys (id, kind, name, shown, key_hash, created_at) values ($1, $2, $3, $4, $5, $6)",
+        key.id,
+        key.kind,
+        key.name,
+        key.shown,
+        &hash[..],
+        key.created_at,
     )
-    .bind(key.id)
-    .bind(&key.kind)
-    .bind(&key.name)
-    .bind(&key.shown)
-    .bind(&hash[..])
-    .bind(key.created_at)
     .execute(&mut **tx)
     .await?;
     Ok(())
@@ -40,41 +39,32 @@ pub async fn insert(tx: &mut ScopedTx, key: &ApiKey, hash: &[u8; 32]) -> Result<
 
 /// Every key, the oldest first. Needs the system scope.
 pub async fn list(tx: &mut ScopedTx) -> Result<Vec<ApiKey>, DbError> {
-    let rows = sqlx::query(
+    Ok(sqlx::query_as!(
+        ApiKey,
         "select id, kind, name, shown, created_at, revoked_at from jarvis.api_keys order by created_at, id",
     )
     .fetch_all(&mut **tx)
-    .await?;
-    let keys = rows.iter().map(|row| {
-        Ok(ApiKey {
-            id: row.try_get("id")?,
-            kind: row.try_get("kind")?,
-            name: row.try_get("name")?,
-            shown: row.try_get("shown")?,
-            created_at: row.try_get("created_at")?,
-            revoked_at: row.try_get("revoked_at")?,
-        })
-    });
-    Ok(keys.collect::<Result<_, sqlx::Error>>()?)
+    .await?)
 }
 
 /// The kind of the key with this hash, unless it is revoked. Needs the system scope.
 pub async fn kind_of(tx: &mut ScopedTx, hash: &[u8; 32]) -> Result<Option<String>, DbError> {
-    let kind =
-        sqlx::query_scalar("select kind from jarvis.api_keys where key_hash = $1 and revoked_at is null")
-            .bind(&hash[..])
-            .fetch_optional(&mut **tx)
-            .await?;
-    Ok(kind)
+    Ok(sqlx::query_scalar!(
+        "select kind from jarvis.api_keys where key_hash = $1 and revoked_at is null",
+        &hash[..],
+    )
+    .fetch_optional(&mut **tx)
+    .await?)
 }
 
 /// Revokes a key; returns whether there was one to revoke. Needs the system scope.
 pub async fn revoke(tx: &mut ScopedTx, id: Uuid, now: DateTime<Utc>) -> Result<bool, DbError> {
-    let revoked =
-        sqlx::query("update jarvis.api_keys set revoked_at = $2 where id = $1 and revoked_at is null")
-            .bind(id)
-            .bind(now)
-            .execute(&mut **tx)
-            .await?;
+    let revoked = sqlx::query!(
+        "update jarvis.api_keys set revoked_at = $2 where id = $1 and revoked_at is null",
+        id,
+        now,
+    )
+    .execute(&mut **tx)
+    .await?;
     Ok(revoked.rows_affected() > 0)
 }

@@ -42,14 +42,16 @@ pub async fn note_read(
     of: Option<&str>,
 ) -> Result<(), DbError> {
     let (action, entity) = read.words();
-    sqlx::query("select jarvis.note_read($1, $2, $3, $4, $5)")
-        .bind(gym.as_uuid())
-        .bind(member.as_uuid())
-        .bind(action)
-        .bind(entity)
-        .bind(of)
-        .execute(&mut **tx)
-        .await?;
+    sqlx::query!(
+        "select jarvis.note_read($1, $2, $3, $4, $5)",
+        gym.as_uuid(),
+        member.as_uuid(),
+        action,
+        entity,
+        of,
+    )
+    .execute(&mut **tx)
+    .await?;
     Ok(())
 }
 
@@ -62,13 +64,13 @@ pub async fn note_reads(
 ) -> Result<(), DbError> {
     let (action, entity) = read.words();
     let members: Vec<Uuid> = members.iter().map(|m| m.as_uuid()).collect();
-    sqlx::query(
+    sqlx::query!(
         "select jarvis.note_read($1, m.id, $3, $4, null) from (select distinct unnest($2::uuid[])) as m (id)",
+        gym.as_uuid(),
+        &members,
+        action,
+        entity,
     )
-    .bind(gym.as_uuid())
-    .bind(members)
-    .bind(action)
-    .bind(entity)
     .execute(&mut **tx)
     .await?;
     Ok(())

@@ -55,21 +55,30 @@ pub async fn identity(
     }))
 }
 
-/// Begins a session. Those of this person that were over before `forget_before` are forgotten.
+/// Forgets the sessions of everybody that ended before `ended_before` or were last renewed before `renewed_before`, with
+/// their tokens.
+pub async fn forget_ended(
+    tx: &mut ScopedTx,
+    ended_before: DateTime<Utc>,
+    renewed_before: DateTime<Utc>,
+) -> Result<(), DbError> {
+    sqlx::query!(
+        "delete from jarvis.auth_sessions where ended_at < $1 or refreshed_at < $2",
+        ended_before,
+        renewed_before,
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Begins a session.
 pub async fn begin(
     tx: &mut ScopedTx,
     session: Uuid,
     user: UserId,
     now: DateTime<Utc>,
-    forget_before: DateTime<Utc>,
 ) -> Result<(), DbError> {
-    sqlx::query!(
-        "delete from jarvis.auth_sessions where user_id = $1 and coalesce(ended_at, refreshed_at) < $2",
-        user.as_uuid(),
-        forget_before,
-    )
-    .execute(&mut **tx)
-    .await?;
     sqlx::query!(
         "insert into jarvis.auth_sessions (id, user_id, created_at, refreshed_at) values ($1, $2, $3, $3)",
         session,

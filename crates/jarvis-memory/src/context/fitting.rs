@@ -1,27 +1,18 @@
 //! Puts a context together within its tokens: what may be told, in which order, and what goes first when room is short.
 
 use super::prompt::{estimated_tokens, prompt};
+use super::telling::{MAX_QUOTE_CHARS, MAX_SUMMARY_CHARS, fact_steers, shortened, tell, who};
 use super::{
     Context, KnownAlert, KnownConversation, KnownFact, KnownTurn, MAX_TOKENS, NO_HEALTH_MEMORY_CONSENT,
-    NO_MEMORY_CONSENT, Who,
+    NO_MEMORY_CONSENT,
 };
 use crate::extract::{HEALTH_MASK, mask_health};
-use crate::quarantine::{steers, value_steers};
+use crate::quarantine::steers;
 use chrono::{DateTime, Utc};
 use jarvis_core::{Category, ConsentSet, EventId, Fact, FactId, Language, Purpose};
 use jarvis_db::queries::member::Member;
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
-
-/// Stated goals of the profile that are told, and the longest one, in characters.
-const MAX_PROFILE_GOALS: usize = 5;
-const MAX_PROFILE_GOAL_CHARS: usize = 80;
-/// The longest first name that is told, in characters.
-const MAX_NAME_CHARS: usize = 60;
-/// The longest quote, turn or title that is told, in characters.
-const MAX_QUOTE_CHARS: usize = 200;
-/// The longest summary, in characters; ours are shorter, other applications write longer ones.
-const MAX_SUMMARY_CHARS: usize = 400;
 
 /// What is known, before anything is left out.
 #[derive(Debug, Default)]
@@ -169,56 +160,6 @@ fn told_facts(
     (facts.map(|f| tell(f, member, now)).collect(), room)
 }
 
-fn who(member: &Member, language: Language) -> Who {
-    Who {
-        first_name: name(&member.first_name),
-        language,
-        communication_style: member.communication_style.clone(),
-        feedback_style: member.feedback_style.clone(),
-        fitness_level: member.fitness_level.clone(),
-        primary_goals: member
-            .primary_goals
-            .iter()
-            .filter(|goal| !steers(goal))
-            .take(MAX_PROFILE_GOALS)
-            .map(|g| shortened(g, MAX_PROFILE_GOAL_CHARS))
-            .collect(),
-        member_since: member.member_since,
-        last_visit: member.last_visit.map(|v| member.day_of(v)),
-    }
-}
-
-fn tell(fact: &Fact, member: &Member, now: DateTime<Utc>) -> KnownFact {
-    KnownFact {
-        id: fact.id,
-        category: fact.category,
-        fact_key: fact.fact_key.clone(),
-        fact_value: fact.fact_value.clone(),
-        source_quote: fact
-            .source_quote
-            .as_deref()
-            .map(|q| shortened(q, MAX_QUOTE_CHARS)),
-        confidence: fact.certainty(now),
-        said_on: member.day_of(fact.said_at()),
-        ask: fact.may_be_asked(now),
-    }
-}
-
-/// Written by another application, or before it was recognised: what steers is told to no model.
-fn fact_steers(fact: &Fact) -> bool {
-    steers(&fact.fact_key)
-        || value_steers(&fact.fact_value)
-        || fact.source_quote.as_deref().is_some_and(steers)
-}
-
-/// A first name of usual length; none where it tries to steer.
-fn name(first_name: &str) -> String {
-    if steers(first_name) {
-        return String::new();
-    }
-    shortened(first_name, MAX_NAME_CHARS)
-}
-
 /// What no machine may claim without a quote: the guard of the database holds it at this confidence.
 const UNPROVEN: f64 = 0.5;
 
@@ -226,15 +167,6 @@ const UNPROVEN: f64 = 0.5;
 /// push others out.
 fn is_pinned(fact: &Fact) -> bool {
     fact.category == Category::Injury && (fact.verified || fact.confidence > UNPROVEN)
-}
-
-/// At most `most` characters.
-fn shortened(text: &str, most: usize) -> String {
-    if text.chars().count() <= most {
-        return text.to_owned();
-    }
-    let kept: String = text.chars().take(most.saturating_sub(1)).collect();
-    format!("{}…", kept.trim_end())
 }
 
 /// Leaves out the least important thing: facts that have nothing to do with what the member says, turns and memories but

@@ -4,6 +4,7 @@
 mod fitting;
 mod gathering;
 mod prompt;
+mod telling;
 
 pub(crate) use gathering::read;
 pub use gathering::{MAX_WORDS_CHARS, in_session, preview, preview_for_words};

@@ -3,6 +3,7 @@
 
 mod conversations;
 mod facts;
+mod forgetting;
 mod injection;
 mod keeping;
 mod late_and_lost;

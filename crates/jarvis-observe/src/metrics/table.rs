@@ -229,6 +229,8 @@ impl Metrics {
         for limit in [
             "pairing",
             "assertion",
+            "refresh",
+            "password_change",
             "sign_in_address",
             "sign_in_account",
             "gym_rate",

@@ -253,12 +253,14 @@ pub async fn forget_words(
     member: MemberId,
     quotes: &[String],
 ) -> Result<i64, DbError> {
-    Ok(sqlx::query_scalar("select jarvis.forget_words($1, $2, $3)")
-        .bind(gym.as_uuid())
-        .bind(member.as_uuid())
-        .bind(quotes)
-        .fetch_one(&mut **tx)
-        .await?)
+    Ok(sqlx::query_scalar!(
+        r#"select jarvis.forget_words($1, $2, $3) as "rows!""#,
+        gym.as_uuid(),
+        member.as_uuid(),
+        quotes,
+    )
+    .fetch_one(&mut **tx)
+    .await?)
 }
 
 /// Keeps a fingerprint of a fact that is forgotten, of its key and of its slot, so that what was said before is not read

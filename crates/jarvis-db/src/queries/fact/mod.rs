@@ -13,7 +13,6 @@ use jarvis_core::{Category, EventId, Fact, FactId, GymId, MemberId, SessionId};
 use serde_json::Value;
 use uuid::Uuid;
 
-#[derive(sqlx::FromRow)]
 struct Row {
     id: Uuid,
     category: String,

@@ -4,7 +4,6 @@ use super::Row;
 use crate::{DbError, ScopedTx};
 use jarvis_core::{Category, Fact, FactId, GymId, MemberId};
 use serde_json::Value;
-use sqlx::{FromRow as _, Row as _};
 use std::collections::HashMap;
 use uuid::Uuid;
 
@@ -29,25 +28,8 @@ pub async fn find(tx: &mut ScopedTx, fact: FactId) -> Result<Option<OwnedFact>, 
     .fetch_optional(&mut **tx)
     .await?;
     let Some(whose) = whose else { return Ok(None) };
-    let row = sqlx::query_as!(
-        Row,
-        r#"select id, category, fact_key, fact_value, confidence::float8 as confidence, source_session_id,
-                  source_event_id, source_quote, verified as "verified!", is_active,
-                  times_confirmed as "times_confirmed!", last_confirmed_at, expires_at, slot,
-                  coalesce(last_confirmed_at, updated_at) + (jarvis.slot_rules(category, slot)).asks_after as asks_from,
-                  created_at as "created_at!", updated_at as "updated_at!"
-             from public.member_facts where gym_id = $1 and id = $2"#,
-        whose.gym_id,
-        fact.as_uuid(),
-    )
-    .fetch_optional(&mut **tx)
-    .await?;
-    let Some(row) = row else { return Ok(None) };
-    Ok(Some(OwnedFact {
-        gym_id: whose.gym_id.into(),
-        member_id: whose.member_id.into(),
-        fact: row.try_into()?,
-    }))
+    let mut found = list_by_id(tx, whose.gym_id.into(), &[fact.as_uuid()]).await?;
+    Ok(found.remove(&fact.as_uuid()))
 }
 
 /// Those of these facts that the gym has and the scope sees, by id.
@@ -56,27 +38,45 @@ pub(super) async fn list_by_id(
     gym: GymId,
     facts: &[Uuid],
 ) -> Result<HashMap<Uuid, OwnedFact>, DbError> {
-    let rows = sqlx::query(
-        "select id, member_id, category, fact_key, fact_value, confidence::float8 as confidence, source_session_id,
-                source_event_id, source_quote, verified, is_active, times_confirmed, last_confirmed_at, expires_at, slot,
-                coalesce(last_confirmed_at, updated_at) + (jarvis.slot_rules(category, slot)).asks_after as asks_from,
-                created_at, updated_at
-           from public.member_facts where gym_id = $1 and id = any ($2)",
+    let rows = sqlx::query!(
+        r#"select id, member_id, category, fact_key, fact_value, confidence::float8 as confidence, source_session_id,
+                  source_event_id, source_quote, verified as "verified!", is_active,
+                  times_confirmed as "times_confirmed!", last_confirmed_at, expires_at, slot,
+                  coalesce(last_confirmed_at, updated_at) + (jarvis.slot_rules(category, slot)).asks_after as asks_from,
+                  created_at as "created_at!", updated_at as "updated_at!"
+             from public.member_facts where gym_id = $1 and id = any ($2)"#,
+        gym.as_uuid(),
+        facts,
     )
-    .bind(gym.as_uuid())
-    .bind(facts)
     .fetch_all(&mut **tx)
     .await?;
-    rows.iter()
-        .map(|row| {
-            let member_id: Uuid = row.try_get("member_id")?;
-            let fact = Row::from_row(row)?;
+    rows.into_iter()
+        .map(|r| {
+            let row = Row {
+                id: r.id,
+                category: r.category,
+                fact_key: r.fact_key,
+                fact_value: r.fact_value,
+                confidence: r.confidence,
+                source_session_id: r.source_session_id,
+                source_event_id: r.source_event_id,
+                source_quote: r.source_quote,
+                verified: r.verified,
+                is_active: r.is_active,
+                times_confirmed: r.times_confirmed,
+                last_confirmed_at: r.last_confirmed_at,
+                expires_at: r.expires_at,
+                slot: r.slot,
+                asks_from: r.asks_from,
+                created_at: r.created_at,
+                updated_at: r.updated_at,
+            };
             let owned = OwnedFact {
                 gym_id: gym,
-                member_id: member_id.into(),
-                fact: fact.try_into()?,
+                member_id: r.member_id.into(),
+                fact: row.try_into()?,
             };
-            Ok((owned.fact.id.as_uuid(), owned))
+            Ok((r.id, owned))
         })
         .collect()
 }

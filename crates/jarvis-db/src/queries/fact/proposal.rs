@@ -4,7 +4,6 @@ use super::person::{self, OwnedFact};
 use crate::{DbError, ScopedTx};
 use chrono::{DateTime, Utc};
 use jarvis_core::{FactId, GymId, MemberId};
-use sqlx::Row as _;
 use uuid::Uuid;
 
 /// A merge that is proposed, or was decided.
@@ -37,34 +36,31 @@ pub async fn list_pending(
     member: Option<MemberId>,
     limit: i64,
 ) -> Result<Vec<Proposal>, DbError> {
-    let rows = sqlx::query(
+    let rows = sqlx::query!(
         "select p.id, p.member_id, p.first_fact, p.other_fact, p.reason, p.state, p.decided_by, p.decided_at, p.created_at
            from jarvis.fact_proposals p
            join public.member_facts a on a.gym_id = p.gym_id and a.id = p.first_fact and a.is_active
            join public.member_facts b on b.gym_id = p.gym_id and b.id = p.other_fact and b.is_active
           where p.gym_id = $1 and p.state = 'pending' and ($2::uuid is null or p.member_id = $2)
           order by p.created_at, p.id limit $3",
+        gym.as_uuid(),
+        member.map(MemberId::as_uuid),
+        limit,
     )
-    .bind(gym.as_uuid())
-    .bind(member.map(MemberId::as_uuid))
-    .bind(limit)
     .fetch_all(&mut **tx)
     .await?;
-    let pairs: Vec<[Uuid; 2]> = rows
-        .iter()
-        .map(|row| [row.get("first_fact"), row.get("other_fact")])
-        .collect();
+    let pairs: Vec<[Uuid; 2]> = rows.iter().map(|row| [row.first_fact, row.other_fact]).collect();
     // A fact may be in many proposals.
     let facts = person::list_by_id(tx, gym, pairs.as_flattened()).await?;
     let proposals = std::iter::zip(rows, pairs).map(|(row, pair)| Proposal {
-        id: row.get("id"),
+        id: row.id,
         gym_id: gym,
-        member_id: row.get::<Uuid, _>("member_id").into(),
-        reason: row.get("reason"),
-        state: row.get("state"),
-        decided_by: row.get("decided_by"),
-        decided_at: row.get("decided_at"),
-        created_at: row.get("created_at"),
+        member_id: row.member_id.into(),
+        reason: row.reason,
+        state: row.state,
+        decided_by: row.decided_by,
+        decided_at: row.decided_at,
+        created_at: row.created_at,
         facts: pair.iter().filter_map(|id| facts.get(id).cloned()).collect(),
     });
     Ok(proposals.collect())
