@@ -43,6 +43,7 @@ mod story;
 mod supabase_js;
 mod traffic;
 mod two_tools;
+mod typescript;
 mod up;
 mod upgrade;
 mod verdict;
