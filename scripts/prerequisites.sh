@@ -39,6 +39,14 @@ if [ "${1:-}" = --test ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 
     || say "libfaketime could not be installed; the tests with clocks that jump are skipped."
 fi
 
+# For the test of an application in a browser; without it that test says that it is skipped.
+if [ "${1:-}" = --test ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 && ! command -v chromium >/dev/null 2>&1; then
+  say "Running as root: apt-get install -y --no-install-recommends chromium"
+  export DEBIAN_FRONTEND=noninteractive
+  { apt-get update -q && apt-get install -y --no-install-recommends chromium; } >&2 </dev/null \
+    || say "chromium could not be installed; the test of an application in a browser is skipped."
+fi
+
 if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 9))'; then
   say "Python 3.9 or newer is needed; $(python3 --version) is here."
   exit 2

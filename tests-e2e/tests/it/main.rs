@@ -30,6 +30,7 @@ mod legacy;
 mod lint;
 mod logs;
 mod many;
+mod nextjs;
 mod outage;
 mod privacy;
 mod program;

@@ -17,7 +17,7 @@ const EMAIL: &str = "claire@example.org";
 const PASSWORD: &str = "correct horse battery";
 
 /// Runs a script of `node/` with the packages that it imports; what it printed. Nothing where they are not there.
-async fn run(script: &str, variables: &[(&str, &str)]) -> Option<Value> {
+pub async fn run(script: &str, variables: &[(&str, &str)]) -> Option<Value> {
     let (node, packages) = (fetched("JARVIS_NODE")?, fetched("JARVIS_NODE_MODULES")?);
     let folder = Folder::new();
     let scripts = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("node");
@@ -31,7 +31,7 @@ async fn run(script: &str, variables: &[(&str, &str)]) -> Option<Value> {
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let output = tokio::time::timeout(Duration::from_mins(1), output)
+    let output = tokio::time::timeout(Duration::from_mins(2), output)
         .await
         .expect("the script ends")
         .unwrap();

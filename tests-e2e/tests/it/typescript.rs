@@ -48,12 +48,11 @@ impl Checkout {
         self.folder.path().join(inside)
     }
 
-    /// `npm` with these arguments in a folder, with these variables and no others.
-    pub fn npm(&self, folder: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
+    /// A program of Node's in a folder, with these variables and no others.
+    pub fn node(&self, folder: &str, program: &Path, variables: &[(&str, &str)]) -> Command {
         let mut command = Command::new(self.node.join("node"));
         command
-            .arg(self.node.join("../lib/node_modules/npm/bin/npm-cli.js"))
-            .args(arguments)
+            .arg(program)
             .env_clear()
             .env("PATH", format!("{}:/usr/bin:/bin", self.node.display()))
             .env("HOME", self.folder.path())
@@ -67,8 +66,9 @@ impl Checkout {
 
     /// Runs a script of `package.json`, which must succeed; what it printed.
     pub async fn script(&self, folder: &str, script: &[&str], variables: &[(&str, &str)]) -> String {
-        let arguments = [&["run", "--silent"], script].concat();
-        let output = self.npm(folder, &arguments, variables).output();
+        let npm = self.node.join("../lib/node_modules/npm/bin/npm-cli.js");
+        let mut command = self.node(folder, &npm, variables);
+        let output = command.args(["run", "--silent"]).args(script).output();
         let output = tokio::time::timeout(SCRIPT, output)
             .await
             .expect("the script ends")
