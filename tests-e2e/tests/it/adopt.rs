@@ -24,7 +24,8 @@ const GYM: &str = "salle-de-lyon";
 /// What the operator states in these tests.
 const STATED: &str = "imported:voice,memory,health_memory,profiling";
 
-async fn guide() -> TestDb {
+/// A database as the guide leaves it, with what years of use add.
+pub async fn guide() -> TestDb {
     let db = TestDb::empty().await;
     let given = concat!("set search_path = public, extensions;\n", fixture!("given"));
     let parts = [

@@ -21,6 +21,7 @@ mod device;
 mod disk;
 mod doctor;
 mod fairness;
+mod from_supabase;
 mod gen_types;
 mod gyms;
 mod injection;
