@@ -3,6 +3,7 @@
 pub mod cache;
 pub mod claim_path;
 pub mod error;
+pub mod openapi;
 pub mod plan;
 pub mod request;
 pub mod respond;
@@ -17,5 +18,5 @@ pub mod types;
 pub use claim_path::ClaimPath;
 pub use error::RestError;
 pub use service::{Gate, Rest, StartError};
-pub use settings::{Settings, TxEnd};
+pub use settings::{OpenApiMode, Settings, TxEnd};
 pub use token::Identity;

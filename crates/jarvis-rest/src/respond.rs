@@ -3,6 +3,7 @@
 use crate::cache::{SchemaCache, Table};
 use crate::error::RestError;
 use crate::plan::{Doing, Plan, table};
+use crate::request::media::MediaType;
 use crate::request::preferences::{Preferences, Resolution, Returned};
 use crate::request::query::escape;
 use crate::request::span::content_range;
@@ -19,7 +20,7 @@ use std::convert::Infallible;
 pub fn answer(plan: &Plan, request: &ApiRequest, outcome: Outcome) -> Result<Response, RestError> {
     let mut headers = HeaderMap::new();
     let mut status = StatusCode::OK;
-    let explained = matches!(plan.media, crate::request::media::MediaType::Plan(_));
+    let explained = matches!(plan.media, MediaType::Plan(_));
     match &plan.doing {
         _ if explained => {}
         Doing::Reading => {
@@ -76,12 +77,50 @@ pub fn answer(plan: &Plan, request: &ApiRequest, outcome: Outcome) -> Result<Res
         headers.insert(header::VARY, HeaderValue::from_static("Accept, Prefer, Range"));
     }
     let body = match (plan.head, silent) {
-        // A body of unknown length: HEAD does not know what GET would send.
-        (true, _) => Body::from_stream(stream::empty::<Result<Vec<u8>, Infallible>>()),
+        (true, _) => unknown(),
         (_, true) => Body::empty(),
         _ => Body::from(outcome.body),
     };
     Ok((status, headers, body).into_response())
+}
+
+/// A body of unknown length: HEAD does not know what GET would send.
+fn unknown() -> Body {
+    Body::from_stream(stream::empty::<Result<Vec<u8>, Infallible>>())
+}
+
+/// The root does not tell of the schema.
+pub fn described_nowhere() -> RestError {
+    RestError::new(
+        StatusCode::NOT_FOUND,
+        "PGRST126",
+        "Root endpoint metadata is disabled",
+    )
+}
+
+/// The description of the schema.
+pub fn described(request: &ApiRequest, head: bool, document: &Value) -> Response {
+    let mut headers = HeaderMap::new();
+    put(
+        &mut headers,
+        header::CONTENT_TYPE,
+        &MediaType::OpenApi.content_type(),
+    );
+    if request.chosen_schema {
+        put(
+            &mut headers,
+            HeaderName::from_static("content-profile"),
+            &request.schema,
+        );
+    }
+    // Whose rights decide is told by the token.
+    headers.insert(header::VARY, HeaderValue::from_static("Accept, Authorization"));
+    let body = if head {
+        unknown()
+    } else {
+        Body::from(document.to_string())
+    };
+    (StatusCode::OK, headers, body).into_response()
 }
 
 fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
@@ -255,14 +294,7 @@ pub fn without_statement(request: &ApiRequest, cache: &SchemaCache) -> Result<Re
             .to_owned()
         }
         Action::SchemaOptions => "OPTIONS,GET,HEAD".to_owned(),
-        _ => {
-            let error = RestError::new(
-                StatusCode::NOT_FOUND,
-                "PGRST126",
-                "Root endpoint metadata is disabled",
-            );
-            return Err(error.hint("This server does not describe the schema as OpenAPI at the root."));
-        }
+        _ => return Err(described_nowhere()),
     };
     let mut headers = HeaderMap::new();
     put(&mut headers, header::ALLOW, &allowed);

@@ -1,7 +1,8 @@
 //! One transaction per request: settings first, then what must run before, then the one statement.
 
-use crate::cache::{Loaded, Name};
+use crate::cache::{Loaded, Name, ask};
 use crate::error::RestError;
+use crate::openapi::Reach;
 use crate::plan::{Doing, Plan};
 use crate::request::media::MediaType;
 use crate::request::preferences::Count;
@@ -44,17 +45,7 @@ pub async fn run(
     identity: &Identity,
 ) -> Result<Outcome, RestError> {
     let answer = |error: sqlx::Error| sqlstate::answer(&error, !identity.anonymous);
-    let mut tx = begin(pool, opening(loaded, plan, identity))
-        .await
-        .map_err(|error| unreachable(&error))?;
-    execute(&mut tx, settings(loaded, request, plan, identity))
-        .await
-        .map_err(answer)?;
-    if let Some((schema, name)) = &loaded.settings.pre_request {
-        let mut sql = Sql::of("SELECT ");
-        sql.name(schema, name).raw("()");
-        execute(&mut tx, sql).await.map_err(answer)?;
-    }
+    let mut tx = open(pool, loaded, request, &plan.doing, identity).await?;
     let (text, params) = statement::main(plan, request, &loaded.settings).finish();
     let query = bound(text, params);
     let mut outcome = if matches!(plan.media, MediaType::Plan(_)) {
@@ -80,6 +71,51 @@ pub async fn run(
         tx.commit().await.map_err(answer)?;
     }
     Ok(outcome)
+}
+
+/// A transaction in which the caller's role and claims are set, and what must run before has run.
+async fn open(
+    pool: &PgPool,
+    loaded: &Loaded,
+    request: &ApiRequest,
+    doing: &Doing,
+    identity: &Identity,
+) -> Result<Transaction<'static, Postgres>, RestError> {
+    let answer = |error: sqlx::Error| sqlstate::answer(&error, !identity.anonymous);
+    let mut tx = begin(pool, opening(loaded, doing, identity))
+        .await
+        .map_err(|error| unreachable(&error))?;
+    execute(&mut tx, settings(loaded, request, doing, identity))
+        .await
+        .map_err(answer)?;
+    if let Some((schema, name)) = &loaded.settings.pre_request {
+        let mut sql = Sql::of("SELECT ");
+        sql.name(schema, name).raw("()");
+        execute(&mut tx, sql).await.map_err(answer)?;
+    }
+    Ok(tx)
+}
+
+/// What of the request's schema this identity may use.
+pub async fn reach(
+    pool: &PgPool,
+    loaded: &Loaded,
+    request: &ApiRequest,
+    identity: &Identity,
+) -> Result<Reach, RestError> {
+    let answer = |error: sqlx::Error| sqlstate::answer(&error, !identity.anonymous);
+    let mut tx = open(pool, loaded, request, &Doing::Reading, identity).await?;
+    let schema = std::slice::from_ref(&request.schema);
+    let rows: Vec<(String, i64)> = ask(&mut tx, include_str!("cache/sql/reach.sql"), schema)
+        .await
+        .map_err(answer)?;
+    tx.rollback().await.map_err(answer)?;
+    let (relations, functions): (Vec<_>, Vec<_>) = rows.into_iter().partition(|(kind, _)| kind == "relation");
+    let numbers = |rows: Vec<(String, i64)>| rows.into_iter().map(|(_, oid)| oid).collect();
+    Ok(Reach {
+        relations: numbers(relations),
+        functions: numbers(functions),
+    })
 }
 
 /// One statement as PostgreSQL gets it, with its parameters in the form of text.
@@ -114,8 +150,8 @@ pub fn rehearse(loaded: &Loaded, request: &ApiRequest, plan: &Plan, identity: &I
         "COMMIT"
     };
     let all = [
-        Sql::of(opening(loaded, plan, identity)),
-        settings(loaded, request, plan, identity),
+        Sql::of(opening(loaded, &plan.doing, identity)),
+        settings(loaded, request, &plan.doing, identity),
         statement::main(plan, request, &loaded.settings),
         Sql::of(end),
     ];
@@ -146,8 +182,8 @@ async fn begin(pool: &PgPool, opening: &'static str) -> Result<Transaction<'stat
 }
 
 /// Reads change nothing, whatever they call.
-fn opening(loaded: &Loaded, plan: &Plan, identity: &Identity) -> &'static str {
-    let writes = match &plan.doing {
+fn opening(loaded: &Loaded, doing: &Doing, identity: &Identity) -> &'static str {
+    let writes = match doing {
         Doing::Reading => false,
         Doing::Changing(_) => true,
         Doing::Calling(call) => call.writes,
@@ -162,7 +198,7 @@ fn opening(loaded: &Loaded, plan: &Plan, identity: &Identity) -> &'static str {
                 .find(|(name, _)| name == "default_transaction_isolation")
                 .map(|(_, value)| value.as_str())
         });
-    let asked = match &plan.doing {
+    let asked = match doing {
         Doing::Calling(call) => call.routine.isolation.as_deref().or(of_role),
         _ => of_role,
     };
@@ -177,7 +213,7 @@ fn opening(loaded: &Loaded, plan: &Plan, identity: &Identity) -> &'static str {
 }
 
 /// Every setting is local to the transaction, and each of ours is set every time: a pooled connection carries nothing over.
-fn settings(loaded: &Loaded, request: &ApiRequest, plan: &Plan, identity: &Identity) -> Sql {
+fn settings(loaded: &Loaded, request: &ApiRequest, doing: &Doing, identity: &Identity) -> Sql {
     let config = &loaded.settings;
     let path: Vec<String> = std::iter::once(&request.schema)
         .chain(&config.extra_search_path)
@@ -212,7 +248,7 @@ fn settings(loaded: &Loaded, request: &ApiRequest, plan: &Plan, identity: &Ident
     if let Some(zone) = &request.preferences.timezone {
         all.push(("timezone".to_owned(), zone.clone()));
     }
-    if let Doing::Calling(call) = &plan.doing {
+    if let Doing::Calling(call) = doing {
         all.extend(call.routine.settings.iter().cloned());
     }
     all.extend(config.app_settings.iter().cloned());

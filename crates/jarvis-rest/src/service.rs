@@ -2,15 +2,19 @@
 
 use crate::cache::{Loaded, load};
 use crate::error::RestError;
+use crate::openapi;
 use crate::plan::Plan;
-use crate::request::ApiRequest;
+use crate::plan::negotiate::not_acceptable;
+use crate::request::media::MediaType;
+use crate::request::{Action, ApiRequest};
 use crate::respond;
-use crate::run::{Rehearsed, rehearse, run};
-use crate::settings::Settings;
+use crate::run::{self, Rehearsed, rehearse, run};
+use crate::settings::{OpenApiMode, Settings};
 use crate::token::{Identity, Keys, UnreadableKeys, identify};
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::extract::{Request, State};
+use axum::extract::{OriginalUri, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
@@ -152,6 +156,14 @@ impl Rest {
             .with_state(self.clone())
     }
 
+    /// Its routes below a path such as `/rest/v1`; the root answers with and without a slash at its end.
+    pub fn router_at(&self, prefix: &str) -> Router {
+        let root = Router::new().route("/", any(handle)).with_state(self.clone());
+        Router::new()
+            .nest(prefix, self.router())
+            .nest(&format!("{prefix}/"), root)
+    }
+
     fn loaded(&self) -> Result<Arc<Loaded>, RestError> {
         let loaded = self
             .0
@@ -272,7 +284,10 @@ async fn answer(rest: &Rest, request: Request, times: &mut Times) -> Result<Resp
     let plan = Plan::of(&request, &loaded.cache, &loaded.settings)?;
     times.mark("plan");
     let response = match plan {
-        None => respond::without_statement(&request, &loaded.cache),
+        None => match request.action {
+            Action::Describe { head } => describe(rest, &loaded, &parts, &request, &identity, head).await,
+            _ => respond::without_statement(&request, &loaded.cache),
+        },
         Some(plan) => {
             let outcome = run(&rest.0.pool, &loaded, &request, &plan, &identity).await?;
             times.mark("transaction");
@@ -281,6 +296,32 @@ async fn answer(rest: &Rest, request: Request, times: &mut Times) -> Result<Resp
     };
     times.mark("response");
     response
+}
+
+/// The root: what of the schema this caller may use.
+async fn describe(
+    rest: &Rest,
+    loaded: &Loaded,
+    parts: &Parts,
+    request: &ApiRequest,
+    identity: &Identity,
+    head: bool,
+) -> Result<Response, RestError> {
+    if loaded.settings.openapi_mode == OpenApiMode::Disabled {
+        return Err(respond::described_nowhere());
+    }
+    let made = [MediaType::OpenApi, MediaType::Json, MediaType::Any];
+    if !request.accepts.iter().any(|media| made.contains(media)) {
+        return Err(not_acceptable(&request.accepts));
+    }
+    let reach = run::reach(&rest.0.pool, loaded, request, identity).await?;
+    let reach = (loaded.settings.openapi_mode == OpenApiMode::FollowPrivileges).then_some(&reach);
+    let asked = parts
+        .extensions
+        .get::<OriginalUri>()
+        .map_or(&parts.uri, |uri| &uri.0);
+    let document = openapi::document(loaded, &request.schema, reach, asked.path());
+    Ok(respond::described(request, head, &document))
 }
 
 async fn read_body(body: Body) -> Result<Vec<u8>, RestError> {

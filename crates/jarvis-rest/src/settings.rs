@@ -1,6 +1,8 @@
 //! What is exposed, to whom, and how.
 
+use crate::cache::Column;
 use crate::claim_path::ClaimPath;
+use axum::http::Uri;
 use secrecy::SecretString;
 use std::time::Duration;
 
@@ -20,6 +22,12 @@ pub struct Settings {
     pub pre_config: Option<(String, String)>,
     /// A function that answers at the root.
     pub root_function: Option<String>,
+    /// What the root tells of the schema.
+    pub openapi_mode: OpenApiMode,
+    /// Whether the root tells that a token can be shown.
+    pub openapi_security: bool,
+    /// Where clients find the data API, when that is not where they ask the root.
+    pub openapi_proxy: Option<Uri>,
     /// Most rows of an answer.
     pub max_rows: Option<i64>,
     /// Whether `sum()` and its kin are allowed.
@@ -59,6 +67,9 @@ impl Default for Settings {
             pre_request: None,
             pre_config: None,
             root_function: None,
+            openapi_mode: OpenApiMode::FollowPrivileges,
+            openapi_security: false,
+            openapi_proxy: None,
             max_rows: None,
             aggregates: false,
             plan: false,
@@ -78,6 +89,12 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// Whether a column is left out of `*`.
+    pub fn is_private(&self, column: &Column) -> bool {
+        let plain = column.base.as_str().rsplit('.').next().unwrap_or_default();
+        self.private_types.iter().any(|private| private == plain)
+    }
+
     /// Takes over what is set on the login role. An unreadable value changes nothing and is logged.
     pub fn overlay(&mut self, name: &str, value: &str) {
         let switch = |place: &mut bool| match value {
@@ -89,6 +106,15 @@ impl Settings {
             "pgrst.db_plan_enabled" => switch(&mut self.plan),
             "pgrst.db_aggregates_enabled" => switch(&mut self.aggregates),
             "pgrst.server_timing_enabled" => switch(&mut self.server_timing),
+            "pgrst.openapi_mode" => match value.parse() {
+                Ok(mode) => self.openapi_mode = mode,
+                Err(error) => tracing::warn!(setting = name, %error, "the role's setting is unknown"),
+            },
+            "pgrst.openapi_security_active" => switch(&mut self.openapi_security),
+            "pgrst.openapi_server_proxy_uri" => match proxy(value) {
+                Ok(uri) => self.openapi_proxy = Some(uri),
+                Err(error) => tracing::warn!(setting = name, error, "the role's setting is no address"),
+            },
             "pgrst.db_max_rows" => {
                 if let Ok(rows) = value.parse() {
                     self.max_rows = Some(rows);
@@ -115,6 +141,47 @@ impl Settings {
             _ => {}
         }
     }
+}
+
+/// What the root tells of the schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpenApiMode {
+    /// What the caller's role may use.
+    FollowPrivileges,
+    /// Everything that is exposed.
+    IgnorePrivileges,
+    /// Nothing.
+    Disabled,
+}
+
+/// A word that is none of the three.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("say follow-privileges, ignore-privileges or disabled")]
+pub struct UnknownOpenApiMode;
+
+impl std::str::FromStr for OpenApiMode {
+    type Err = UnknownOpenApiMode;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "follow-privileges" => Ok(Self::FollowPrivileges),
+            "ignore-privileges" => Ok(Self::IgnorePrivileges),
+            "disabled" => Ok(Self::Disabled),
+            _ => Err(UnknownOpenApiMode),
+        }
+    }
+}
+
+/// An address with scheme and host, as `https://example.org/rest/v1`.
+///
+/// # Errors
+/// What to write instead.
+pub fn proxy(text: &str) -> Result<Uri, &'static str> {
+    let known = |uri: &Uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some();
+    text.parse()
+        .ok()
+        .filter(known)
+        .ok_or("write http:// or https://, then the host and the path")
 }
 
 /// How transactions end.

@@ -113,8 +113,7 @@ pub async fn start(
 
 /// Its routes, and those of Supabase that have nothing here.
 pub fn router(rest: &Rest) -> Router {
-    Router::new()
-        .nest(PREFIX, rest.router())
+    rest.router_at(PREFIX)
         .route("/storage/v1/{*path}", any(nothing_here))
         .route("/functions/v1/{*path}", any(nothing_here))
 }

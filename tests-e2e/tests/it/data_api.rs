@@ -293,6 +293,26 @@ async fn vectors_leave_by_name_and_for_the_service_alone_and_a_changed_schema_is
         (StatusCode::FORBIDDEN, &json!("42501"))
     );
 
+    let (status, root) = api.get("/rest/v1/", &service, "").await;
+    assert_eq!(
+        (status, &root["basePath"]),
+        (StatusCode::OK, &json!("/rest/v1")),
+        "{root}"
+    );
+    let described = &root["definitions"]["conversation_summaries"]["properties"]["embedding"]["description"];
+    assert!(
+        described
+            .as_str()
+            .is_some_and(|told| told.contains("ask for it by name")),
+        "{described}"
+    );
+    let (status, root) = api.get("/rest/v1/", &anon, "").await;
+    assert_eq!(
+        (status, &root["definitions"]),
+        (StatusCode::OK, &json!({})),
+        "{root}"
+    );
+
     let (status, _) = api.get("/rest/v1/lockers", &service, "").await;
     assert_eq!(status, StatusCode::NOT_FOUND);
     sqlx::raw_sql(

@@ -33,6 +33,7 @@ struct TableRow {
     insertable: bool,
     updatable: bool,
     deletable: bool,
+    description: Option<String>,
     /// Numbers and names of the primary key's columns.
     primary_key: Vec<(i64, String)>,
     /// Numbers and names of all columns.
@@ -43,6 +44,11 @@ struct TableRow {
 #[derive(Deserialize)]
 struct ColumnRow {
     name: String,
+    description: Option<String>,
+    nullable: bool,
+    max_length: Option<i64>,
+    labels: Vec<String>,
+    shown: String,
     declared: String,
     base: String,
     default: Option<String>,
@@ -50,6 +56,8 @@ struct ColumnRow {
 
 #[derive(Deserialize)]
 struct RoutineRow {
+    oid: i64,
+    description: Option<String>,
     schema: String,
     name: String,
     arguments: Vec<ArgumentRow>,
@@ -114,10 +122,13 @@ pub async fn load(connection: &mut PgConnection, settings: &Settings) -> Result<
     let handlers: Vec<HandlerRow> = ask(&mut tx, include_str!("sql/handlers.sql"), &schemas).await?;
     let roles: Vec<(String, String, String)> =
         ask(&mut tx, include_str!("sql/role_settings.sql"), &[]).await?;
+    let descriptions: Vec<(String, String)> =
+        ask(&mut tx, include_str!("sql/descriptions.sql"), &schemas).await?;
     tx.rollback().await?;
     let mut cache = SchemaCache {
         types: named_types(types),
         handlers: handlers.iter().map(handler).collect(),
+        descriptions: descriptions.into_iter().collect(),
         ..SchemaCache::default()
     };
     let trees: Origins = trees
@@ -264,7 +275,9 @@ fn routine(row: RoutineRow) -> Routine {
         variadic: row.variadic,
     };
     Routine {
+        oid: row.oid,
         name: Name::new(&row.schema, &row.name),
+        description: row.description,
         arguments: row.arguments.into_iter().map(argument).collect(),
         returns: Returns {
             set: row.set,
@@ -324,13 +337,20 @@ fn add_tables(cache: &mut SchemaCache, rows: Vec<TableRow>, origins: &Origins, s
     for row in rows.into_iter().filter(|row| schemas.contains(&row.schema)) {
         let column = |column: ColumnRow| Column {
             name: column.name,
+            description: column.description,
+            nullable: column.nullable,
+            max_length: column.max_length,
+            labels: column.labels,
+            shown: column.shown,
             declared: Spelled::from_catalogue(column.declared),
             base: Spelled::from_catalogue(column.base),
             default: column.default.map(Spelled::from_catalogue),
         };
         let name = Name::new(&row.schema, &row.name);
         let table = Table {
+            oid: row.oid,
             name: name.clone(),
+            description: row.description,
             is_view: row.is_view,
             insertable: row.insertable,
             updatable: row.updatable,

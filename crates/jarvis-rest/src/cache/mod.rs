@@ -43,8 +43,12 @@ impl Name {
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of the catalogue")]
 pub struct Table {
+    /// Its number in the catalogue.
+    pub oid: i64,
     /// Its name.
     pub name: Name,
+    /// Its comment.
+    pub description: Option<String>,
     /// Whether it is a view.
     pub is_view: bool,
     /// Whether rows can be inserted.
@@ -71,6 +75,16 @@ impl Table {
 pub struct Column {
     /// Its name.
     pub name: String,
+    /// Its comment.
+    pub description: Option<String>,
+    /// Whether it may be null.
+    pub nullable: bool,
+    /// Most characters, or bits.
+    pub max_length: Option<i64>,
+    /// The labels of its enum, in order.
+    pub labels: Vec<String>,
+    /// Its type as one says it: without a length, and without a domain over a type of PostgreSQL's own.
+    pub shown: String,
     /// Its type as declared, domains and lengths included.
     pub declared: Spelled,
     /// The type under its domains, without a length.
@@ -82,8 +96,12 @@ pub struct Column {
 /// A function.
 #[derive(Debug, Clone)]
 pub struct Routine {
+    /// Its number in the catalogue.
+    pub oid: i64,
     /// Its name.
     pub name: Name,
+    /// Its comment.
+    pub description: Option<String>,
     /// Its arguments.
     pub arguments: Vec<Argument>,
     /// What it returns.
@@ -158,6 +176,8 @@ pub struct SchemaCache {
     pub tables: HashMap<Name, Table>,
     /// Relationships by the relation they start from, and the schema they lead to.
     pub relationships: HashMap<(Name, String), Vec<Relationship>>,
+    /// Comments on schemas.
+    pub descriptions: HashMap<String, String>,
     /// Exposed functions.
     pub routines: BTreeMap<Name, Vec<Routine>>,
     /// Types of computed fields: relation, function.

@@ -104,18 +104,13 @@ impl Fields<'_> {
     fn must_expand(self) -> bool {
         self.cache.tables.get(self.relation).is_some_and(|table| {
             table.columns.iter().any(|column| {
-                self.is_private(&column.base)
+                self.settings.is_private(column)
                     || self
                         .cache
                         .representation(column.declared.as_str(), "json")
                         .is_some()
             })
         })
-    }
-
-    fn is_private(self, base: &Spelled) -> bool {
-        let plain = base.as_str().rsplit('.').next().unwrap_or_default();
-        self.settings.private_types.iter().any(|private| private == plain)
     }
 
     fn star(self) -> Vec<SelectField> {
@@ -125,7 +120,7 @@ impl Fields<'_> {
         let open = table
             .columns
             .iter()
-            .filter(|column| !self.is_private(&column.base));
+            .filter(|column| !self.settings.is_private(column));
         open.map(|column| SelectField::plain(self.shown(&Field::column(&column.name))))
             .collect()
     }

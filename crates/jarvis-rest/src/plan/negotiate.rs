@@ -59,11 +59,14 @@ pub fn choose(
         },
         other => made(other),
     });
-    choice.ok_or_else(|| {
-        let names: Vec<String> = request.accepts.iter().map(MediaType::name).collect();
-        let message = format!("None of these media types are available: {}", names.join(", "));
-        RestError::new(StatusCode::NOT_ACCEPTABLE, "PGRST107", message)
-    })
+    choice.ok_or_else(|| not_acceptable(&request.accepts))
+}
+
+/// None of what is accepted can be made.
+pub fn not_acceptable(accepts: &[MediaType]) -> RestError {
+    let names: Vec<String> = accepts.iter().map(MediaType::name).collect();
+    let message = format!("None of these media types are available: {}", names.join(", "));
+    RestError::new(StatusCode::NOT_ACCEPTABLE, "PGRST107", message)
 }
 
 fn make(media: &MediaType, handlers: &[Handler], subject: &Name, whole: bool) -> Option<(Shape, MediaType)> {

@@ -3,7 +3,7 @@
 
 use axum::Router;
 use jarvis_core::clock::SystemClock;
-use jarvis_rest::{Rest, Settings, TxEnd};
+use jarvis_rest::{OpenApiMode, Rest, Settings, TxEnd};
 use jarvis_testkit::Cluster;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
@@ -322,12 +322,8 @@ const CONFIGURATIONS: &[Configuration] = &[
     Configuration {
         name: "{}",
         change: |_| {},
-        passed: 629,
+        passed: 630,
         known: &[
-            (
-                "OpenApi/OpenApiSpec:19 ",
-                "the root does not describe the schema yet",
-            ),
             (
                 "Query/CustomMediaSpec:109 ",
                 "the stand-in for xml keeps a first line break",
@@ -436,12 +432,24 @@ const CONFIGURATIONS: &[Configuration] = &[
         1,
     ),
     Configuration::met(r#"{"server-cors-allowed-origins": []}"#, |_| {}, 1),
-    Configuration {
-        name: r#"{"server-trace-header": "X-Request-Id"}"#,
-        change: |settings| settings.trace_header = Some("X-Request-Id".to_owned()),
-        passed: 0,
-        known: &[("ObservabilitySpec:17 ", "its first request asks the root")],
-    },
+    Configuration::met(
+        r#"{"server-trace-header": "X-Request-Id"}"#,
+        |settings| settings.trace_header = Some("X-Request-Id".to_owned()),
+        1,
+    ),
+    Configuration::met(
+        r#"{"openapi-mode": "disabled"}"#,
+        |settings| settings.openapi_mode = OpenApiMode::Disabled,
+        1,
+    ),
+    Configuration::met(
+        r#"{"openapi-mode": "ignore-privileges", "db-schemas": ["test", "v1"]}"#,
+        |settings| {
+            settings.openapi_mode = OpenApiMode::IgnorePrivileges;
+            settings.schemas = names(&["test", "v1"]);
+        },
+        1,
+    ),
 ];
 
 #[tokio::test]

@@ -10,4 +10,5 @@ mod grammar;
 mod hostile;
 mod identity;
 mod library;
+mod openapi;
 mod well_formed;

@@ -4,9 +4,10 @@ use crate::failure::{Done, WithHint, WrongUse};
 use crate::global::Global;
 use crate::output::{Output, talk};
 use crate::serving::stop_signal;
-use axum::http::HeaderName;
+use axum::http::{HeaderName, Uri};
 use jarvis_core::SystemClock;
-use jarvis_rest::{ClaimPath, Rest, Settings, StartError, TxEnd};
+use jarvis_rest::settings::proxy;
+use jarvis_rest::{ClaimPath, OpenApiMode, Rest, Settings, StartError, TxEnd};
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::{Connection as _, PgConnection};
 use std::net::SocketAddr;
@@ -72,6 +73,15 @@ pub struct Arguments {
     /// A function of the first schema that answers at the root
     #[arg(long, value_name = "FUNCTION")]
     root_function: Option<String>,
+    /// What the root tells of the schema: follow-privileges, ignore-privileges or disabled
+    #[arg(long, default_value = "follow-privileges", value_name = "MODE")]
+    openapi_mode: OpenApiMode,
+    /// Tell at the root that a token can be shown
+    #[arg(long)]
+    openapi_security: bool,
+    /// Where clients find this server, told at the root, as https://example.org/rest/v1
+    #[arg(long, value_name = "URL", value_parser = proxy)]
+    openapi_proxy: Option<Uri>,
     /// The most rows of an answer
     #[arg(long, value_name = "NUMBER")]
     max_rows: Option<NonZeroU32>,
@@ -132,6 +142,9 @@ impl Arguments {
             pre_request: self.pre_request.map(function),
             pre_config: self.pre_config.map(function),
             root_function: self.root_function,
+            openapi_mode: self.openapi_mode,
+            openapi_security: self.openapi_security,
+            openapi_proxy: self.openapi_proxy,
             max_rows: self.max_rows.map(|rows| i64::from(rows.get())),
             aggregates: self.aggregates,
             plan: self.plan,

@@ -6,7 +6,8 @@ with recursive bases as (
   where b.typtype = 'd'
 )
 select coalesce(json_agg(json_build_object(
-  'schema', n.nspname, 'name', p.proname,
+  'oid', p.oid::int8, 'schema', n.nspname, 'name', p.proname,
+  'description', obj_description(p.oid, 'pg_proc'),
   'arguments', coalesce(g.arguments, '[]'),
   'returns_schema', tn.nspname, 'returns_name', coalesce(c.relname, t.typname),
   'set', p.proretset,

@@ -9,6 +9,7 @@ select coalesce(json_agg(json_build_object(
   'oid', c.oid::int8, 'schema', n.nspname, 'name', c.relname, 'is_view', c.relkind in ('v', 'm'),
   'insertable', c.relkind in ('r', 'p') or exposed and c.relkind in ('v', 'f') and pg_relation_is_updatable(c.oid, true) & 8 = 8,
   'updatable', c.relkind in ('r', 'p') or exposed and c.relkind in ('v', 'f') and pg_relation_is_updatable(c.oid, true) & 4 = 4,
+  'description', obj_description(c.oid, 'pg_class'),
   'deletable', c.relkind in ('r', 'p') or exposed and c.relkind in ('v', 'f') and pg_relation_is_updatable(c.oid, true) & 16 = 16,
   'primary_key', coalesce((
     select json_agg(json_build_array(a.attnum, a.attname) order by a.attname)
@@ -22,6 +23,15 @@ select coalesce(json_agg(json_build_object(
   'columns', case when not exposed then '[]' else coalesce((
     select json_agg(json_build_object(
       'name', a.attname,
+      'description', col_description(c.oid, a.attnum),
+      'nullable', not (a.attnotnull or t.typtype = 'd' and t.typnotnull),
+      'max_length', information_schema._pg_char_max_length(
+        information_schema._pg_truetypid(a, t), information_schema._pg_truetypmod(a, t)),
+      'labels', coalesce((
+        select json_agg(l.enumlabel order by l.enumsortorder) from pg_catalog.pg_enum l where l.enumtypid = b.base), '[]'),
+      'shown', case
+        when bt.typnamespace = 'pg_catalog'::regnamespace then format_type(b.base, null)
+        else format_type(a.atttypid, a.atttypmod) end,
       'declared', format_type(a.atttypid, a.atttypmod),
       'base', format_type(b.base, -1),
       'default', case
@@ -33,6 +43,7 @@ select coalesce(json_agg(json_build_object(
     from pg_catalog.pg_attribute a
     join pg_catalog.pg_type t on t.oid = a.atttypid
     join bases b on b.oid = a.atttypid and b.typtype <> 'd'
+    join pg_catalog.pg_type bt on bt.oid = b.base
     left join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
     left join pg_catalog.pg_depend q on q.refobjid = a.attrelid and q.refobjsubid = a.attnum and q.deptype = 'i'
       and q.classid = 'pg_class'::regclass
