@@ -5,7 +5,7 @@ import { chromium } from 'playwright-core'
 
 const { APP: app, BROWSER: executablePath, STEP: step, STATE: state, SHOTS: shots } = process.env
 const { EMAIL: email, PASSWORD: password, BADGE: badge, MEMBER: member } = process.env
-const told = { foreign: [], scripts: [] }
+const told = { foreign: [], scripts: [], titles: [] }
 
 const browser = await chromium.launch({
   executablePath,
@@ -26,6 +26,7 @@ page.on('pageerror', (error) => told.scripts.push(String(error)))
 page.on('console', (message) => message.type() === 'error' && told.scripts.push(message.text()))
 
 const shot = async (name) => {
+  told.titles.push(await page.title())
   if (!shots) return
   mkdirSync(shots, { recursive: true })
   await page.screenshot({ path: `${shots}/${name}.png`, fullPage: true })
@@ -72,6 +73,8 @@ const work = async () => {
   await page.getByText('Aucun adhérent ne correspond').waitFor()
   told.nobody_found = await main()
   await page.getByRole('link', { name: 'Tout afficher' }).click()
+  await page.goto(`${app}/?page=99`)
+  told.behind_the_last_page = await main()
 
   await page.getByRole('link', { name: member }).click()
   await page.getByRole('heading', { name: 'Profil' }).waitFor()
@@ -124,6 +127,9 @@ const work = async () => {
   await shot('not-found')
   const forged = { form: { badge }, headers: { origin: 'https://evil.example' } }
   told.forged = (await context.request.post(`${app}/api/sessions`, forged)).status()
+  const behindTls = { form: { email, password }, headers: { origin: app, 'x-forwarded-proto': 'https' }, maxRedirects: 0 }
+  const fresh = await (await browser.newContext()).request.post(`${app}/api/auth/sign-in`, behindTls)
+  told.behind_tls = fresh.headers()['set-cookie']
   await context.storageState({ path: state })
   told.without_scripts = await withoutScripts()
   told.other_gym = await otherGym()

@@ -6,7 +6,8 @@ import { spoken } from '@/lib/language'
 import './styles.css'
 
 export async function generateMetadata(): Promise<Metadata> {
-  return { title: (await spoken()).application }
+  const { application } = await spoken()
+  return { title: { default: application, template: '%s · JARVIS' } }
 }
 
 export default async function Layout({ children }: { children: ReactNode }) {

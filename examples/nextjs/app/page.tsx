@@ -1,4 +1,6 @@
+import type { Metadata } from 'next'
 import Link from 'next/link'
+import { redirect } from 'next/navigation'
 import { listMembers } from '@jarvis/client'
 import { Failure } from '@/components/failure'
 import { asked, caller } from '@/lib/caller'
@@ -8,6 +10,10 @@ import { spoken } from '@/lib/language'
 /** Members on a page. */
 const PAGE = 50
 
+export async function generateMetadata(): Promise<Metadata> {
+  return { title: { absolute: `${(await spoken()).members} · JARVIS` } }
+}
+
 export default async function Members({ searchParams }: { searchParams: Promise<{ q?: string; page?: string }> }) {
   const words = await spoken()
   const { q, page } = await searchParams
@@ -15,6 +21,8 @@ export default async function Members({ searchParams }: { searchParams: Promise<
   const number = Math.max(1, Math.trunc(Number(page)) || 1)
   const { supabase } = await caller()
   const listed = await asked(() => listMembers(supabase, { search, limit: PAGE, offset: (number - 1) * PAGE }))
+  // A page behind the last one, as after members left.
+  if ('error' in listed && listed.error.code === 'PGRST103' && number > 1) redirect('/')
   if ('error' in listed) return <Failure error={listed.error} words={words} path="/" />
   const { members, total } = listed.answer
   const to = (page: number) => `/?${new URLSearchParams({ ...(search ? { q: search } : {}), page: String(page) })}`

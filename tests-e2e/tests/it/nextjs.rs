@@ -216,6 +216,7 @@ fn signs_in(told: &Value) {
         "/members",
         &["1 adhérent", "Martin Sophie", "BADGE_001", "Actif"],
     );
+    holds(told, "/behind_the_last_page", &["1 adhérent"]);
     holds(told, "/nobody_found", &["Aucun adhérent ne correspond"]);
     for cookie in told["cookies"].as_array().unwrap() {
         assert_eq!(
@@ -257,6 +258,7 @@ fn stays_inside(told: &Value) {
     assert_eq!(told["not_found"]["status"], 404);
     holds(told, "/not_found/main", &["Page introuvable"]);
     assert_eq!(told["forged"], 403);
+    holds(told, "/behind_tls", &["Secure", "HttpOnly"]);
     let other = text(told, "/other_gym/members");
     assert!(
         other.contains("Martin Paul") && !other.contains("Sophie"),
@@ -272,6 +274,13 @@ fn stays_inside(told: &Value) {
     ] {
         assert_eq!(told[page], json!([]), "{page}");
     }
+    let titles = [
+        "Se connecter · JARVIS",
+        "Adhérents · JARVIS",
+        "Profil · JARVIS",
+        "Conversation · JARVIS",
+    ];
+    assert_eq!(told["titles"].as_array().unwrap()[..4], titles);
     assert_eq!(told["wider_than_a_phone"], false);
     // The page that was looked for in vain.
     let scripts = told["scripts"].as_array().unwrap();

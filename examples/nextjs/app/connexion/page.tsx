@@ -1,4 +1,9 @@
+import type { Metadata } from 'next'
 import { spoken } from '@/lib/language'
+
+export async function generateMetadata(): Promise<Metadata> {
+  return { title: (await spoken()).signIn }
+}
 
 export default async function SignIn({ searchParams }: { searchParams: Promise<{ error?: string }> }) {
   const words = await spoken()

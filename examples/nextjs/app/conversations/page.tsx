@@ -1,6 +1,11 @@
+import type { Metadata } from 'next'
 import { Failure, Refused } from '@/components/failure'
 import { asked, kiosk } from '@/lib/caller'
 import { spoken } from '@/lib/language'
+
+export async function generateMetadata(): Promise<Metadata> {
+  return { title: (await spoken()).conversation }
+}
 
 export default async function Desk({ searchParams }: { searchParams: Promise<{ error?: string }> }) {
   const words = await spoken()

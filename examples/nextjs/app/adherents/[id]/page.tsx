@@ -1,3 +1,4 @@
+import type { Metadata } from 'next'
 import Link from 'next/link'
 import { notFound } from 'next/navigation'
 import { type GymMemberComplete, getMemberComplete, listFacts, listSessions, listSummaries } from '@jarvis/client'
@@ -12,6 +13,10 @@ import { spoken } from '@/lib/language'
 import type { Words } from '@/lib/words'
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
+
+export async function generateMetadata(): Promise<Metadata> {
+  return { title: (await spoken()).profile }
+}
 
 export default async function Member({ params }: { params: Promise<{ id: string }> }) {
   const words = await spoken()

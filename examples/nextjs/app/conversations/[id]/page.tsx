@@ -1,3 +1,4 @@
+import type { Metadata } from 'next'
 import Link from 'next/link'
 import { notFound } from 'next/navigation'
 import { type Session, type TurnListed, getMemberComplete, getSession, listTurns } from '@jarvis/client'
@@ -12,6 +13,10 @@ import type { Words } from '@/lib/words'
 interface Props {
   params: Promise<{ id: string }>
   searchParams: Promise<{ error?: string }>
+}
+
+export async function generateMetadata(): Promise<Metadata> {
+  return { title: (await spoken()).heard }
 }
 
 export default async function Conversation({ params, searchParams }: Props) {
