@@ -14,7 +14,8 @@ interface Shown {
 /** A fact: what kind, the member's own words, what else is known. */
 export function FactItem({ fact, words, certainty, note }: Shown) {
   const details = Object.entries(fact.fact_value as Record<string, unknown>)
-    .filter(([key]) => key in words.factKeys && !(fact.source_quote && key === 'location'))
+    // What the quote says by itself is not said again, in the words of the program.
+    .filter(([key]) => key in words.factKeys && !(fact.source_quote && ['location', 'detail', 'text'].includes(key)))
     .map(([key, value]) => words.pair(words.factKeys[key] ?? key, readable(words, key, value, fact)))
   return (
     <li className="fact">
@@ -36,7 +37,7 @@ function readable(words: Words, key: string, value: unknown, fact: Fact): string
   if (key === 'deadline' && typeof value === 'string' && !Number.isNaN(Date.parse(value))) return day(words, value)
   if (key === 'since' && typeof value === 'string' && /^\d{4}-\d{2}$/.test(value)) return month(words, value)
   const unit = key === 'target' ? (fact.fact_value as Record<string, unknown>)['unit'] : undefined
-  const text = Array.isArray(value) ? value.map(String).join(', ') : typeof value === 'object' ? JSON.stringify(value) : String(value)
+  const text = Array.isArray(value) ? value.map((one) => words.exercises[String(one)] ?? String(one)).join(', ') : typeof value === 'object' ? JSON.stringify(value) : String(value)
   return unit ? `${plain(text)} ${String(unit)}` : plain(text)
 }
 

@@ -231,7 +231,11 @@ fn signs_in(told: &Value) {
 fn remembers(told: &Value) {
     let profile = ["un marathon", "avancé", "171 cm", "calme"];
     holds(told, "/before", &profile);
-    holds(told, "/before", &["Rien n’a été retenu", "Aucune conversation"]);
+    holds(
+        told,
+        "/before",
+        &["Rien à afficher. Les faits", "Aucune conversation"],
+    );
     assert_eq!(
         told["unknown_badge"],
         "Ce badge n’est pas reconnu, ou son adhérent est inactif."

@@ -49,7 +49,7 @@ export default async function Conversation({ params, searchParams }: Props) {
       </p>
       <section aria-labelledby="heard">
         <h2 id="heard">{words.heard}</h2>
-        <Heard turns={turns} words={words} />
+        <Heard turns={turns} words={words} nothing={session.state === 'open' ? words.nothingSaid : words.nothingHeard} />
       </section>
       {session.state === 'open' ? (
         <Going path={`/api/sessions/${encodeURIComponent(id)}`} next={next(turns)} words={words} />
@@ -65,8 +65,8 @@ function next(turns: TurnListed[]): number {
   return Math.max(-1, ...turns.map((turn) => turn.turn_number ?? -1)) + 1
 }
 
-function Heard({ turns, words }: { turns: TurnListed[]; words: Words }) {
-  if (turns.length === 0) return <p className="empty">{words.nothingSaid}</p>
+function Heard({ turns, words, nothing }: { turns: TurnListed[]; words: Words; nothing: string }) {
+  if (turns.length === 0) return <p className="empty">{nothing}</p>
   return (
     <ol className="bare turns">
       {turns.map((turn) => (
