@@ -35,7 +35,7 @@ pub enum Command {
     /// Serve and work on your own PostgreSQL (DATABASE_URL)
     Serve(commands::serve::Arguments),
     /// Serve a data API in the language of PostgREST over any schema
-    ServeRest(commands::serve_rest::Arguments),
+    ServeRest(Box<commands::serve_rest::Arguments>),
     /// Write types for programs that read the database
     #[command(subcommand)]
     Gen(commands::r#gen::Command),
@@ -156,7 +156,7 @@ async fn run_command(global: &Global, command: Command, out: Output) -> anyhow::
     match command {
         Command::Up(a) => commands::up::run(global, out, a).await,
         Command::Serve(a) => commands::serve::run(global, out, a).await,
-        Command::ServeRest(a) => commands::serve_rest::run(global, out, a).await,
+        Command::ServeRest(a) => commands::serve_rest::run(global, out, *a).await,
         Command::Gen(c) => commands::r#gen::run(global, out, c).await,
         Command::Worker(a) => commands::worker::run(global, out, a).await,
         Command::Demo(a) => Box::pin(commands::demo::run(global, out, a)).await,

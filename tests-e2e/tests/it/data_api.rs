@@ -293,6 +293,33 @@ async fn vectors_leave_by_name_and_for_the_service_alone_and_a_changed_schema_is
         (StatusCode::FORBIDDEN, &json!("42501"))
     );
 
+    let (status, _) = api.get("/rest/v1/lockers", &service, "").await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    sqlx::raw_sql(
+        "create table public.lockers (id int); grant select on public.lockers to service_role;
+         notify pgrst, 'reload schema'",
+    )
+    .execute(db.admin_pool())
+    .await
+    .unwrap();
+    let told = Instant::now();
+    while api.get("/rest/v1/lockers", &service, "").await.0 != StatusCode::OK {
+        assert!(
+            told.elapsed() < Duration::from_secs(10),
+            "the changed schema is not heard of"
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn the_root_describes_what_the_key_may_use() {
+    let db = TestDb::new().await;
+    let program = Program::on(&db);
+    let server = Server::serve(&program).await;
+    let api = Api::at(&server);
+    let keys = program.json(&["keys"]).await;
+    let (anon, service) = (text(&keys, "/anon_key"), text(&keys, "/service_role_key"));
     let (status, root) = api.get("/rest/v1/", &service, "").await;
     assert_eq!(
         (status, &root["basePath"]),
@@ -312,22 +339,4 @@ async fn vectors_leave_by_name_and_for_the_service_alone_and_a_changed_schema_is
         (StatusCode::OK, &json!({})),
         "{root}"
     );
-
-    let (status, _) = api.get("/rest/v1/lockers", &service, "").await;
-    assert_eq!(status, StatusCode::NOT_FOUND);
-    sqlx::raw_sql(
-        "create table public.lockers (id int); grant select on public.lockers to service_role;
-         notify pgrst, 'reload schema'",
-    )
-    .execute(db.admin_pool())
-    .await
-    .unwrap();
-    let told = Instant::now();
-    while api.get("/rest/v1/lockers", &service, "").await.0 != StatusCode::OK {
-        assert!(
-            told.elapsed() < Duration::from_secs(10),
-            "the changed schema is not heard of"
-        );
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
 }

@@ -36,6 +36,10 @@ pub struct Words {
     pub buckets_head: &'static str,
     /// What the numbers below recall's tables are.
     pub recall_gym: &'static str,
+    /// Head of the data API, its four requests, and what the numbers below are.
+    pub rest_head: &'static str,
+    pub rest_requests: [&'static str; 4],
+    pub rest_clients: &'static str,
     measured_on: &'static str,
 }
 
@@ -57,6 +61,14 @@ const PAGES: [Words; 2] = [
         ratio: "Our answers a second over the guide's, middle of the rounds",
         buckets_head: "| summaries of the member | questions | recall@5, ours | recall@5, the guide's |",
         recall_gym: "Summaries, members, summaries of the heaviest, rows a question meets, clients, load",
+        rest_head: "| | ours/s | pgbench/s | ours / pgbench | p50 ms | p99 ms |",
+        rest_requests: [
+            "read a row",
+            "read a row with two embedded",
+            "insert a row",
+            "call `match_conversation_summaries`",
+        ],
+        rest_clients: "Clients, load",
         measured_on: "Measured on",
     },
     Words {
@@ -76,6 +88,14 @@ const PAGES: [Words; 2] = [
         ratio: "Nos réponses par seconde sur celles du guide, médiane des tours",
         buckets_head: "| résumés du membre | questions | recall@5, nous | recall@5, le guide |",
         recall_gym: "Résumés, membres, résumés du membre qui en a le plus, lignes qu'une question rencontre, clients, charge",
+        rest_head: "| | nous/s | pgbench/s | nous / pgbench | p50 ms | p99 ms |",
+        rest_requests: [
+            "lire une ligne",
+            "lire une ligne avec deux imbriquées",
+            "insérer une ligne",
+            "appeler `match_conversation_summaries`",
+        ],
+        rest_clients: "Clients, charge",
         measured_on: "Mesuré sur",
     },
 ];

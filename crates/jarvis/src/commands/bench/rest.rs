@@ -2,6 +2,7 @@
 
 use super::house::{CACHE_MIB, House, in_a_house};
 use super::machine::{Machine, load, median};
+use super::page::{self, Words};
 use super::pgbench::Pgbench;
 use super::wire::{self, Asked};
 use crate::connection;
@@ -20,6 +21,7 @@ use serde::Serialize;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::num::NonZeroU8;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -36,7 +38,8 @@ pgbench sends exactly the statements of the data API (begin and settings include
 connections as there are clients; it comes with PostgreSQL.
 Examples:
   jarvis bench rest
-  jarvis bench rest --clients 8 --seconds 10 --json")]
+  jarvis bench rest --clients 8 --seconds 10 --json
+  jarvis bench rest --page docs")]
 pub struct Arguments {
     /// Callers at once, and connections to the database
     #[arg(long, default_value = "4")]
@@ -53,6 +56,9 @@ pub struct Arguments {
     /// Exit code 3 unless the read of a row reaches half of what pgbench does
     #[arg(long)]
     check: bool,
+    /// Put the figures between their marks in bench.md and bench.fr.md of this folder
+    #[arg(long, value_name = "FOLDER")]
+    page: Option<PathBuf>,
 }
 
 /// What was measured.
@@ -79,11 +85,13 @@ struct Measured {
 
 /// Runs the command.
 pub async fn run(global: &Global, out: Output, a: &Arguments) -> anyhow::Result<Done> {
+    page::check(a.page.as_deref())?;
     let bar = spinner("starting");
     let tell = |line: String| bar.set_message(line);
     let report = in_a_house(global, CACHE_MIB, async |house| measure(house, a, &tell).await).await;
     bar.finish_and_clear();
     let report = report?;
+    page::write(a.page.as_deref(), "rest", |words| section(&report, words))?;
     out.data(&report, human)?;
     if a.check && report.requests[0].ratio < BAR {
         talk(&format!("the bar is {BAR} of pgbench for the read of a row"));
@@ -284,5 +292,27 @@ fn human(report: &Report) -> String {
         report.machine.describe(),
         report.clients,
         report.load
+    )
+}
+
+fn section(report: &Report, words: &Words) -> String {
+    let rows = report
+        .requests
+        .iter()
+        .zip(words.rest_requests)
+        .map(|(one, name)| {
+            format!(
+                "| {name} | {:.0} | {:.0} | {:.2} | {:.1} | {:.1} |\n",
+                one.ours, one.pgbench, one.ratio, one.times.p50_ms, one.times.p99_ms
+            )
+        });
+    format!(
+        "{}\n|---|---|---|---|---|---|\n{}\n{}: {}, {:.1}.\n\n{}",
+        words.rest_head,
+        rows.collect::<String>(),
+        words.rest_clients,
+        report.clients,
+        report.load,
+        page::measured_on(words, &report.machine, &report.postgresql)
     )
 }
