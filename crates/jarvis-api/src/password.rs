@@ -98,6 +98,14 @@ pub(crate) fn is_outdated(stored: &str) -> bool {
     is_bcrypt(stored)
 }
 
+/// Whether sign-in understands this hash of another system: bcrypt that asks for bearable work.
+pub fn is_understood(stored: &str) -> bool {
+    is_bcrypt(stored)
+        && stored
+            .parse::<bcrypt::HashParts>()
+            .is_ok_and(|parts| parts.get_cost() <= MAX_BCRYPT_COST)
+}
+
 fn is_bcrypt(stored: &str) -> bool {
     ["$2a$", "$2b$", "$2y$"]
         .iter()
@@ -111,10 +119,7 @@ fn fits(password: &SecretString, stored: &str) -> bool {
             .verify_password(password.as_bytes(), stored)
             .is_ok();
     }
-    let bearable = stored
-        .parse::<bcrypt::HashParts>()
-        .is_ok_and(|parts| parts.get_cost() <= MAX_BCRYPT_COST);
-    bearable && bcrypt::verify(password, stored).unwrap_or(false)
+    is_understood(stored) && bcrypt::verify(password, stored).unwrap_or(false)
 }
 
 /// A hash that nobody's password has: it only costs the same time.

@@ -60,6 +60,24 @@ pub async fn upsert_account(
 ) -> Result<Uuid, DbError> {
     let mut tx = sqlx::Connection::begin(conn).await?;
     let id = upsert_identity(&mut tx, account, password_hash).await?;
+    upsert_rights(&mut tx, id, account).await?;
+    tx.commit().await?;
+    Ok(id)
+}
+
+/// Gives the identity that signs in with this e-mail address these rights, and leaves its password as it is. Returns its
+/// id, or nothing when there is no such identity.
+pub async fn give_rights(conn: &mut PgConnection, account: &Account) -> Result<Option<Uuid>, DbError> {
+    let mut tx = sqlx::Connection::begin(conn).await?;
+    let Some(id) = find_identity(&mut tx, &account.email).await? else {
+        return Ok(None);
+    };
+    upsert_rights(&mut tx, id, account).await?;
+    tx.commit().await?;
+    Ok(Some(id))
+}
+
+async fn upsert_rights(tx: &mut PgConnection, id: Uuid, account: &Account) -> Result<(), DbError> {
     let gyms: Vec<Uuid> = account.gym_access.iter().map(|g| g.as_uuid()).collect();
     sqlx::query!(
         "insert into public.users (id, email, full_name, role, gym_access, is_active)
@@ -73,29 +91,34 @@ pub async fn upsert_account(
         &gyms,
         account.is_active,
     )
-    .execute(&mut *tx)
+    .execute(tx)
     .await?;
-    tx.commit().await?;
-    Ok(id)
+    Ok(())
 }
 
-/// The identity that signs in with this e-mail address, with this password from now on.
+/// The identity that signs in with this e-mail address.
 ///
 /// Looked up first: a platform's unique key on the address is partial (identities of a single sign-on provider, which
 /// have no password, may share it), so no `on conflict` serves both it and our own schema, which has no such column.
+async fn find_identity(tx: &mut PgConnection, email: &str) -> Result<Option<Uuid>, DbError> {
+    let known = sqlx::query_scalar!(
+        "select u.id from auth.users u
+          where lower(u.email) = lower(btrim($1)) and coalesce(to_jsonb(u) ->> 'is_sso_user', 'false') = 'false'
+          order by u.created_at, u.id limit 1 for update",
+        email,
+    )
+    .fetch_optional(tx)
+    .await?;
+    Ok(known)
+}
+
+/// The identity of this account, with this password from now on.
 async fn upsert_identity(
     tx: &mut PgConnection,
     account: &Account,
     password_hash: &str,
 ) -> Result<Uuid, DbError> {
-    let known = sqlx::query_scalar!(
-        "select u.id from auth.users u
-          where lower(u.email) = lower(btrim($1)) and coalesce(to_jsonb(u) ->> 'is_sso_user', 'false') = 'false'
-          order by u.created_at, u.id limit 1 for update",
-        account.email,
-    )
-    .fetch_optional(&mut *tx)
-    .await?;
+    let known = find_identity(&mut *tx, &account.email).await?;
     if let Some(id) = known {
         sqlx::query!(
             "update auth.users set encrypted_password = $2 where id = $1",

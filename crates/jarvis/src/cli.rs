@@ -86,6 +86,9 @@ pub enum Command {
     /// Create and list people who sign in
     #[command(subcommand)]
     User(commands::user::Command),
+    /// Bring over what other systems kept
+    #[command(subcommand)]
+    Import(commands::import::Command),
     /// Make access tokens
     #[command(subcommand)]
     Token(commands::token::Command),
@@ -131,6 +134,7 @@ impl Command {
             | Self::Doctor(_)
             | Self::Backup(_)
             | Self::Restore(_)
+            | Self::Import(_)
             | Self::Retention(_) => true,
             Self::Member(c) => c.needs_owner(),
             Self::Gym(c) => matches!(c, gym::Command::Add { .. } | gym::Command::ExternalModels { .. }),
@@ -176,6 +180,7 @@ async fn run_command(global: &Global, command: Command, out: Output) -> anyhow::
         Command::Keys(a) => commands::keys::run(global, out, a).await,
         Command::Retention(a) => commands::retention::run(global, out, a).await,
         Command::Kiosk(c) => commands::kiosk::run(global, out, c).await,
+        Command::Import(c) => commands::import::run(global, out, c).await,
         Command::User(c) => commands::user::run(global, out, c).await,
         Command::Token(c) => commands::token::run(global, out, c).await,
         Command::Bench(c) => Box::pin(commands::bench::run(global, out, c)).await,

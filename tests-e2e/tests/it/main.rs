@@ -8,6 +8,7 @@
 
 mod acts;
 mod adopt;
+mod auth_import;
 mod backup;
 mod bench;
 mod brake;

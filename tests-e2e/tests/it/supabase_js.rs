@@ -202,7 +202,13 @@ fn ends(told: &Value) {
 }
 
 /// Asks by hand: status, code and body.
-async fn ask(url: &str, method: Method, key: &str, bearer: &str, body: &str) -> (u16, String, Value) {
+pub(crate) async fn ask(
+    url: &str,
+    method: Method,
+    key: &str,
+    bearer: &str,
+    body: &str,
+) -> (u16, String, Value) {
     let mut request = client()
         .request(method, url)
         .header("content-type", "application/json");

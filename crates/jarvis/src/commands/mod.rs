@@ -13,6 +13,7 @@ pub mod fact;
 pub mod fake_openai;
 pub mod r#gen;
 pub mod gym;
+pub mod import;
 pub mod keys;
 pub mod kiosk;
 pub mod member;

@@ -38,6 +38,9 @@ Example:
         /// Read their password from standard input
         #[arg(long)]
         password_stdin: bool,
+        /// Leave the password of somebody who is known already, such as an imported one
+        #[arg(long, conflicts_with = "password_stdin")]
+        keep_password: bool,
     },
     /// List accounts
     List,
@@ -53,7 +56,25 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
             gym,
             name,
             password_stdin,
+            keep_password,
         } => {
+            if keep_password {
+                let account = new_account(&urls, email, role, &gym, name).await?;
+                let mut admin = connection::admin(&urls).await?;
+                let id = provision::give_rights(&mut admin, &account)
+                    .await?
+                    .ok_or_else(|| {
+                        WrongUse(format!(
+                            "nobody is known as {}: leave --keep-password out",
+                            account.email
+                        ))
+                    })?;
+                out.data(
+                    &serde_json::json!({"id": id, "email": account.email, "password": null}),
+                    |_| format!("{id}  {}  (password kept)", account.email),
+                )?;
+                return Ok(Done::Ok);
+            }
             let password = given_password(password_stdin)?;
             let made = password.is_none();
             let password = password.unwrap_or_else(new_password);
