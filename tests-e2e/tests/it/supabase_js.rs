@@ -336,3 +336,29 @@ async fn nonsense_is_told_in_words_that_clients_know() {
         "apikey,x-client-info"
     );
 }
+
+#[tokio::test]
+async fn where_a_platform_keeps_the_identities_signing_in_says_so() {
+    let db = TestDb::empty().await;
+    let platform = "create schema auth;
+        create table auth.users (id uuid primary key, email varchar(255), encrypted_password varchar(255),
+          email_confirmed_at timestamptz, last_sign_in_at timestamptz, created_at timestamptz default now(),
+          is_sso_user boolean not null default false);
+        create function auth.uid() returns uuid language sql stable as
+          $$ select nullif(nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub', '')::uuid $$";
+    sqlx::raw_sql(platform).execute(db.admin_pool()).await.unwrap();
+    let program = Program::on(&db);
+    let up = program.run(&["migration", "up"]).await;
+    assert_eq!(up.code, 0, "{up:?}");
+    let server = Server::serve(&program).await;
+    let anon = text(&program.json(&["keys"]).await, "/anon_key");
+    let url = format!("http://{}/auth/v1/token?grant_type=password", server.address);
+    let credentials = json!({"email": EMAIL, "password": PASSWORD}).to_string();
+    let (status, code, body) = ask(&url, Method::POST, &anon, "", &credentials).await;
+    assert_eq!(
+        (status, code.as_str()),
+        (422, "email_provider_disabled"),
+        "{body}"
+    );
+    assert!(text(&body, "/msg").contains("Sign in there"), "{body}");
+}

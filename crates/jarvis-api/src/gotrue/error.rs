@@ -47,6 +47,16 @@ impl GoTrueError {
         Self::new(StatusCode::FORBIDDEN, "session_not_found", message)
     }
 
+    pub(crate) fn signs_in_elsewhere() -> Self {
+        let message = "This database brought its own `auth` schema: the GoTrue of its platform signs people in, not this \
+                       server. Sign in there; docs/auth.md says more";
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "email_provider_disabled",
+            message,
+        )
+    }
+
     pub(crate) fn user_not_found() -> Self {
         let message = "User from sub claim in JWT does not exist";
         Self::new(StatusCode::FORBIDDEN, "user_not_found", message)

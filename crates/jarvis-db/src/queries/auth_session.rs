@@ -27,6 +27,16 @@ pub struct Identity {
     pub updated_at: DateTime<Utc>,
 }
 
+/// Whether the identities are ours. Where a platform brought schema `auth`, the platform signs people in.
+pub async fn identities_are_ours(tx: &mut ScopedTx) -> Result<bool, DbError> {
+    let ours = sqlx::query_scalar!(
+        r#"select coalesce(obj_description(to_regnamespace('auth')) like 'JARVIS%', false) as "ours!""#
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(ours)
+}
+
 /// The identity of somebody who may sign in: active, and not banned at `now`.
 pub async fn identity(
     tx: &mut ScopedTx,
