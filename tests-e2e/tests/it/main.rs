@@ -44,6 +44,7 @@ mod stored;
 mod storm;
 mod story;
 mod supabase_js;
+mod tenants;
 mod traffic;
 mod two_tools;
 mod typescript;
