@@ -5,6 +5,7 @@
 //! recognised here (rules, French and English, over plain and over disguised spelling) is besides kept out of facts,
 //! summaries, vectors and contexts, counted, and noted on the session for review.
 
+use crate::extract::Turn;
 use crate::extract::pattern::{Rule, rules};
 use crate::extract::token::{Token, sentences, tokenize};
 use serde_json::Value;
@@ -101,6 +102,19 @@ pub(crate) fn harmless_beginning(text: &str) -> &str {
         start = end;
     }
     ""
+}
+
+/// Leaves of every turn what may be worked with ([`harmless_beginning`]); how many were cut.
+pub(crate) fn cut_orders(turns: &mut [Turn]) -> u64 {
+    let mut cut = 0;
+    for turn in turns {
+        let kept = harmless_beginning(&turn.text).len();
+        if kept < turn.text.len() {
+            turn.text.truncate(kept);
+            cut += 1;
+        }
+    }
+    cut
 }
 
 /// Whether any text within a value, or any of its names, tries to steer the assistant.

@@ -344,8 +344,20 @@ async fn extraction_is_measured_without_a_database_and_ends_with_3_below_a_bar()
         below.stderr
     );
     let broken = file("broken.json", r#"{"id": "a"}"#);
-    let refused = program.run(&["eval", "extract", "--set", &broken]).await;
-    refused_as_wrong_use(&refused, "transcript");
+    for (kind, says) in [
+        ("extract", "transcript"),
+        ("summary", "transcript"),
+        ("sentiment", "pos|neu|neg"),
+        ("category", "injury|"),
+        ("recall", "queries"),
+    ] {
+        let refused = program.run(&["eval", kind, "--set", &broken]).await;
+        refused_as_wrong_use(&refused, says);
+    }
+    let unlabelled = program
+        .run(&[&measure[..], &["--min-accuracy", "0.5"]].concat())
+        .await;
+    refused_as_wrong_use(&unlabelled, "sentiment");
 }
 
 #[tokio::test]

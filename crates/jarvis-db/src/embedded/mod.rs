@@ -56,7 +56,7 @@ pub struct EmbeddedSettings {
 }
 
 impl EmbeddedSettings {
-    /// A durable server on `data_dir`, on a free port, for up to 100 connections, with a cache of 128 MiB, ready within 2 minutes.
+    /// A durable server on `data_dir`, on a free port, for up to 100 connections, with PostgreSQL's own cache of 128 MiB, ready within 2 minutes.
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         Self {
             data_dir: data_dir.into(),
@@ -100,6 +100,27 @@ impl EmbeddedSettings {
              log_checkpoints = off\n"
         )
     }
+}
+
+/// The cache for a server that has `memory` MiB: a quarter, as PostgreSQL's manual advises ("Resource Consumption", `shared_buffers`),
+/// from PostgreSQL's own 128 MiB to 1 GiB, which holds the vectors of some 250 000 summaries.
+#[must_use]
+pub fn cache_mib(memory: Option<u32>) -> u32 {
+    memory.map_or(128, |mib| (mib / 4).clamp(128, 1024))
+}
+
+/// The memory in MiB that this process may use: that of the machine, or of its control group where that is less; nothing where
+/// neither can be read.
+#[must_use]
+pub fn memory_mib() -> Option<u32> {
+    let read = |path| std::fs::read_to_string(path).ok();
+    let machine = read("/proc/meminfo").and_then(|text| {
+        let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+        line.trim().strip_suffix(" kB")?.parse::<u64>().ok()
+    });
+    let group = read("/sys/fs/cgroup/memory.max").and_then(|text| text.trim().parse::<u64>().ok());
+    let kib = machine.into_iter().chain(group.map(|bytes| bytes / 1024)).min()?;
+    u32::try_from(kib / 1024).ok()
 }
 
 /// What is going on while the server starts, for a progress line.
@@ -351,4 +372,16 @@ pub fn running(data_dir: &Path) -> Result<Option<Running>, EmbeddedError> {
 fn url(port: u16, user: &str, password: &SecretString, database: &str) -> SecretString {
     let password = password.expose_secret();
     format!("postgres://{user}:{password}@127.0.0.1:{port}/{database}?sslmode=disable").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{cache_mib, memory_mib};
+
+    #[test]
+    fn the_cache_is_a_quarter_of_the_memory_within_bounds() {
+        let machines = [None, Some(100), Some(512), Some(2048), Some(4096), Some(1 << 20)];
+        assert_eq!(machines.map(cache_mib), [128, 128, 128, 512, 1024, 1024]);
+        assert!(memory_mib().is_some_and(|mib| mib > 64), "this machine has some");
+    }
 }

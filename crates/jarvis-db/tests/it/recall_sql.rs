@@ -229,6 +229,66 @@ async fn what_a_summary_tells_about_health_never_reaches_staff_by_any_road() {
     }
 }
 
+/// The search looks rights up itself: whoever asks, it finds what the policies of its tables let them read, no more and no less.
+#[tokio::test]
+async fn everybody_finds_exactly_the_vectors_they_may_read() {
+    use crate::world::{
+        ANONYMOUS, INACTIVE_A, MANAGER_AB, NO_CLAIMS, SERVER_B, SERVER_NOWHERE, SERVICE, SYSTEM,
+    };
+    let world = World::new().await;
+    let mut tx = world.act_as(SERVER_A).await;
+    let query = vector(7, 384);
+    for session in ["plain", "pain"] {
+        store(&mut tx, "{a9}", session, LOCAL, &query).await;
+    }
+    run(
+        &mut tx,
+        "update public.conversation_summaries set tells_health = session_id = 'pain' where member_id = {a9}",
+    )
+    .await;
+    become_(&mut tx, SERVER_B).await;
+    store(&mut tx, "{b9}", "stranger", LOCAL, &query).await;
+    let mut found_by = Vec::new();
+    for persona in [
+        STAFF_A,
+        MANAGER_A,
+        MANAGER_AB,
+        INACTIVE_A,
+        SUPER,
+        NO_CLAIMS,
+        SERVER_A,
+        SERVER_B,
+        SERVER_NOWHERE,
+    ] {
+        become_(&mut tx, persona).await;
+        let mut of_all = 0;
+        for member in ["{a9}", "{b9}"] {
+            let readable = format!(
+                "select summary_id::text from jarvis.summary_vectors where member_id = {member} order by 1"
+            );
+            let query = literal(&query);
+            let found = format!(
+                "select id::text from public.match_conversation_summaries({query}, {member}, 0, 100) order by 1"
+            );
+            let found = lines(&mut tx, &found).await;
+            assert_eq!(found, lines(&mut tx, &readable).await, "{persona:?} {member}");
+            of_all += found.len();
+        }
+        found_by.push(of_all);
+    }
+    assert_eq!(found_by, [1, 2, 3, 0, 3, 0, 2, 1, 0]);
+    let any = format!(
+        "select count(*) from public.match_conversation_summaries({}, {{a9}}, 0, 100)",
+        literal(&query)
+    );
+    become_(&mut tx, SERVICE).await;
+    assert_eq!(one::<i64>(&mut tx, &any).await, 2, "above policies");
+    for persona in [ANONYMOUS, SYSTEM] {
+        become_(&mut tx, persona).await;
+        assert_eq!(refusal_code(&mut tx, &any).await, "42501", "{persona:?}");
+    }
+}
+
 #[tokio::test]
 async fn only_vectors_of_the_gyms_own_model_are_compared() {
     let world = World::new().await;

@@ -14,7 +14,8 @@ pub const DEFINITION: &str = "A found fact is right when a labelled fact of the 
     pattern that occurs (in any case, with or without accents) in fact_key + fact_value + quote; each found fact \
     counts for one labelled fact at most, and each labelled fact for one found fact. precision = right / found, \
     recall = right / labelled, f1 = their harmonic mean. What a statement ends (a retired fact) is no found fact. \
-    accuracy is that of the sentiment of whole conversations.";
+    accuracy is that of the sentiment of whole conversations. Facts from the assistant's words are those whose quote \
+    stands in no turn of the member, and those found when the same words are all said by the assistant.";
 
 /// The figures of a set.
 #[derive(Debug, Clone, Serialize)]
@@ -28,7 +29,8 @@ pub struct Report {
     /// Of all categories together.
     #[serde(flatten)]
     pub total: Score,
-    /// Found facts whose quote stands in no turn of the member; must be 0.
+    /// Found facts whose quote stands in no turn of the member, and facts found when the assistant says all that was said; must
+    /// be 0.
     pub facts_from_assistant: usize,
     /// Category by category.
     pub categories: BTreeMap<&'static str, Score>,
@@ -127,6 +129,7 @@ pub fn measure_with(conversations: &[Conversation], today: NaiveDate, judge: Opt
     };
     for conversation in conversations {
         let mut facts = conversation.extract(today);
+        report.facts_from_assistant += conversation.facts_from_assistant(&facts, today);
         facts.retain(|fact| fact.still_true);
         report.add(conversation, &facts);
     }
@@ -154,7 +157,6 @@ impl Report {
         }
         for (index, fact) in facts.iter().enumerate() {
             self.count(fact.category, |score| score.found += 1);
-            self.facts_from_assistant += usize::from(conversation.is_foreign(&fact.source_quote));
             if !partners.contains(&Some(index)) {
                 self.false_positives.push(Extra {
                     id: id(),

@@ -7,13 +7,7 @@ use jarvis_core::{Language, Purpose};
 
 /// What tries to steer the assistant stays stored as it was said, and is not worked with, from its first sentence on.
 pub(super) fn quarantine_turns(material: &mut Material) {
-    for turn in &mut material.turns {
-        let kept = quarantine::harmless_beginning(&turn.text).len();
-        if kept < turn.text.len() {
-            turn.text.truncate(kept);
-            material.quarantined += 1;
-        }
-    }
+    material.quarantined += quarantine::cut_orders(&mut material.turns);
     if material.quarantined > 0 {
         material.notes.push(quarantine::NOTE);
     }

@@ -11,7 +11,7 @@ use crate::signing;
 use crate::watching::Watching;
 use anyhow::{Context as _, bail};
 use indicatif::ProgressBar;
-use jarvis_db::embedded::{Embedded, EmbeddedSettings, Stage};
+use jarvis_db::embedded::{Embedded, EmbeddedSettings, Stage, cache_mib, memory_mib};
 use jarvis_observe::METRICS;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -92,6 +92,7 @@ pub struct House {
 pub async fn start_postgres(data_dir: &Path, port: Option<u16>) -> anyhow::Result<House> {
     start_postgres_as(&EmbeddedSettings {
         port,
+        shared_buffers_mib: cache_mib(memory_mib()),
         ..EmbeddedSettings::new(data_dir)
     })
     .await

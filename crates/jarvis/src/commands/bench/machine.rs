@@ -1,5 +1,6 @@
 //! On what was measured, and what else it was doing.
 
+use jarvis_db::embedded::memory_mib;
 use serde::Serialize;
 
 /// The machine.
@@ -27,12 +28,10 @@ impl Machine {
             line.split_once(':')
                 .map_or(String::new(), |(_, value)| value.trim().to_owned())
         };
-        let kib = field(&read("/proc/meminfo"), "MemTotal");
-        let kib: u64 = kib.trim_end_matches(" kB").parse().unwrap_or_default();
         Self {
             processor: field(&read("/proc/cpuinfo"), "model name"),
             processors: std::thread::available_parallelism().map_or(1, Into::into),
-            memory_gib: kib.div_ceil(1 << 20),
+            memory_gib: memory_mib().map_or(0, |mib| mib.div_ceil(1024).into()),
             system: format!(
                 "{} {}",
                 std::env::consts::OS,

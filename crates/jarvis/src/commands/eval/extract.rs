@@ -2,7 +2,7 @@
 
 use super::{conversations, judged, report::Sets, utterances};
 use crate::arguments;
-use crate::failure::Done;
+use crate::failure::{Done, WrongUse};
 use crate::output::{Output, table};
 use chrono::NaiveDate;
 use jarvis_core::{Clock as _, SystemClock};
@@ -39,6 +39,13 @@ pub struct Arguments {
 /// Runs the command. A fact from the assistant's words is a finding whatever the bars.
 pub async fn run(out: Output, a: &Arguments) -> anyhow::Result<Done> {
     let set = conversations(&a.set)?;
+    if a.min_accuracy.is_some() && set.iter().all(|c| c.sentiment.is_none()) {
+        return Err(WrongUse(format!(
+            "--min-accuracy: no conversation of {} has a `sentiment` to compare with; label some, or leave the bar out",
+            a.set.display()
+        ))
+        .into());
+    }
     let today = a.date.unwrap_or_else(|| SystemClock.now().date_naive());
     let judge = if set.iter().any(|c| c.sentiment.is_some()) {
         utterances::judge_or_say().await

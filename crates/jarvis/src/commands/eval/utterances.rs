@@ -1,7 +1,7 @@
 //! `jarvis eval sentiment` and `jarvis eval category`: what the heads and the rules tell of single utterances.
 
 use super::{conversations, judged, report::Sets, text};
-use crate::failure::{Done, WithHint};
+use crate::failure::{Done, WithHint, WrongUse};
 use crate::output::{Output, table, talk};
 use crate::{arguments, wiring};
 use jarvis_embed::heads::Heads;
@@ -84,14 +84,12 @@ async fn model() -> anyhow::Result<Arc<jarvis_embed::LocalEmbedder>> {
 
 fn utterances(path: &Path, task: Task) -> anyhow::Result<Vec<Utterance>> {
     read(&text(path)?, task).map_err(|error| {
-        WithHint {
-            problem: format!("{}: {error}", path.display()),
-            hint: format!(
-                "a set is a list of {{\"{}\": \"{}\", \"text\": \"…\"}}",
-                task.field(),
-                task.classes().join("|")
-            ),
-        }
+        WrongUse(format!(
+            "{}: {error}; a set is a list of {{\"{}\": \"{}\", \"text\": \"…\"}}",
+            path.display(),
+            task.field(),
+            task.classes().join("|")
+        ))
         .into()
     })
 }

@@ -5,7 +5,7 @@ mod house;
 use super::report::Sets;
 use super::{judged, text};
 use crate::arguments;
-use crate::failure::{Done, WithHint};
+use crate::failure::{Done, WrongUse};
 use crate::output::{Output, spinner, talk};
 use house::ThrowAway;
 use jarvis_memory::eval::recall::{self, Answer, Corpus, DEFINITION, Figures, Measured, SetError};
@@ -85,12 +85,12 @@ pub async fn run(out: Output, a: &Arguments) -> anyhow::Result<Done> {
 }
 
 fn misread(path: &Path, error: &SetError) -> anyhow::Error {
-    WithHint {
-        problem: format!("{}: {error}", path.display()),
-        hint: "a set is {\"summaries\": [{\"id\", \"member\", \"text\"}], \"queries\": [{\"q\", \"gold\", \"member\", \"lang\", \
-               \"kind\"}]}, or {\"turns\": […], \"questions\": [{\"q\", \"gold\": [indices], \"lang\"}]}; --locomo takes locomo10.json"
-            .to_owned(),
-    }
+    WrongUse(format!(
+        "{}: {error}; a set is {{\"summaries\": [{{\"id\", \"member\", \"text\"}}], \"queries\": [{{\"q\", \"gold\", \
+         \"member\", \"lang\", \"kind\"}}]}}, or {{\"turns\": […], \"questions\": [{{\"q\", \"gold\": [indices], \
+         \"lang\"}}]}}; --locomo takes locomo10.json",
+        path.display()
+    ))
     .into()
 }
 
