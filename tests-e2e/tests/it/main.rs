@@ -24,6 +24,7 @@ mod doctor;
 mod fairness;
 mod from_supabase;
 mod gen_types;
+mod guide;
 mod gyms;
 mod injection;
 mod kills;

@@ -12,6 +12,9 @@ use crate::schema::StrictSchema;
 const CACHE_FROM_TOKENS: usize = 1024;
 const CACHE_STEP: usize = 128;
 
+/// The name under which an answer in JSON mode is queued: any object, by no schema.
+const JSON_OBJECT: &str = "json_object";
+
 /// A request that was found to be well formed.
 struct Asked<'a> {
     model: &'a str,
@@ -19,8 +22,9 @@ struct Asked<'a> {
     beginning: &'a str,
     /// All messages, one after the other.
     prompt: String,
+    /// [`JSON_OBJECT`] where no schema is asked for.
     schema_name: &'a str,
-    schema: StrictSchema,
+    schema: Option<StrictSchema>,
     limit: Option<usize>,
 }
 
@@ -55,7 +59,10 @@ fn said(world: &World, asked: &Asked<'_>, demanded: Option<Demand>) -> Result<Sa
         .answers
         .get_mut(asked.schema_name)
         .and_then(VecDeque::pop_front);
-    let fitting = || invent::value(&asked.schema, &asked.prompt);
+    let fitting = || {
+        let schema = asked.schema.as_ref();
+        schema.map_or_else(|| json!({}), |schema| invent::value(schema, &asked.prompt))
+    };
     let answer = match demanded {
         Some(Demand::Refusal) => Answer::Refusal("I cannot help with that.".to_owned()),
         Some(Demand::Length) => Answer::CutShort,
@@ -65,7 +72,7 @@ fn said(world: &World, asked: &Asked<'_>, demanded: Option<Demand>) -> Result<Sa
         Some(Demand::NoUsage) => Answer::WithoutUsage(fitting()),
         _ => queued.unwrap_or_else(|| Answer::Json(fitting())),
     };
-    Ok(cut(say(answer, &asked.schema)?, asked.limit))
+    Ok(cut(say(answer, asked.schema.as_ref())?, asked.limit))
 }
 
 fn read_response_request<'a>(world: &World, body: &'a Value) -> Result<Asked<'a>, ApiError> {
@@ -76,7 +83,7 @@ fn read_response_request<'a>(world: &World, body: &'a Value) -> Result<Asked<'a>
         messages => texts.extend(read_messages(messages)?),
     }
     let format = &body["text"]["format"];
-    let (schema_name, schema) = read_schema(format, format)?;
+    let (schema_name, schema) = read_schema(format, format, &texts)?;
     let limit = read_limit(&body["max_output_tokens"])?;
     Ok(Asked {
         model,
@@ -118,7 +125,7 @@ fn read_request<'a>(world: &World, body: &'a Value) -> Result<Asked<'a>, ApiErro
     let model = read_model(world, body)?;
     let texts = read_messages(&body["messages"])?;
     let format = &body["response_format"];
-    let (schema_name, schema) = read_schema(format, &format["json_schema"])?;
+    let (schema_name, schema) = read_schema(format, &format["json_schema"], &texts)?;
     let limits = ["max_completion_tokens", "max_tokens"].map(|field| &body[field]);
     let limit = read_limit(
         limits
@@ -159,9 +166,22 @@ fn read_messages(messages: &Value) -> Result<Vec<&str>, ApiError> {
         .collect()
 }
 
-fn read_schema<'a>(format: &Value, wanted: &'a Value) -> Result<(&'a str, StrictSchema), ApiError> {
+fn read_schema<'a>(
+    format: &Value,
+    wanted: &'a Value,
+    texts: &[&str],
+) -> Result<(&'a str, Option<StrictSchema>), ApiError> {
+    if format["type"] == JSON_OBJECT {
+        // OpenAI refuses this mode where no message asks for JSON: the model might write spaces without end.
+        if !texts.iter().any(|text| text.to_lowercase().contains("json")) {
+            return Err(ApiError::invalid("a message must contain the word json"));
+        }
+        return Ok((JSON_OBJECT, None));
+    }
     if format["type"] != "json_schema" || wanted["strict"] != true {
-        return Err(ApiError::invalid("this server answers strict JSON schemas only"));
+        return Err(ApiError::invalid(
+            "this server answers strict JSON schemas and json_object only",
+        ));
     }
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
     let name = wanted["name"]
@@ -170,10 +190,10 @@ fn read_schema<'a>(format: &Value, wanted: &'a Value) -> Result<(&'a str, Strict
         .ok_or_else(|| ApiError::invalid("the schema has no valid name"))?;
     let schema = StrictSchema::parse(&wanted["schema"])
         .map_err(|error| ApiError::new(400, "invalid_json_schema", error.to_string()))?;
-    Ok((name, schema))
+    Ok((name, Some(schema)))
 }
 
-fn say(answer: Answer, schema: &StrictSchema) -> Result<Said, ApiError> {
+fn say(answer: Answer, schema: Option<&StrictSchema>) -> Result<Said, ApiError> {
     let mut said = Said {
         content: None,
         refusal: None,
@@ -198,10 +218,14 @@ fn say(answer: Answer, schema: &StrictSchema) -> Result<Said, ApiError> {
 }
 
 /// A queued answer that does not fit is a mistake in the test that queued it.
-fn fitting(value: &Value, schema: &StrictSchema) -> Result<String, ApiError> {
-    schema
-        .check(value)
-        .map_err(|error| ApiError::script(error.to_string()))?;
+fn fitting(value: &Value, schema: Option<&StrictSchema>) -> Result<String, ApiError> {
+    if let Some(schema) = schema {
+        schema
+            .check(value)
+            .map_err(|error| ApiError::script(error.to_string()))?;
+    } else if !value.is_object() {
+        return Err(ApiError::script("an answer in JSON mode is an object"));
+    }
     Ok(value.to_string())
 }
 

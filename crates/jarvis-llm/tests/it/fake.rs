@@ -51,6 +51,29 @@ async fn a_scripted_answer_that_does_not_fit_fails_loudly() {
 }
 
 #[tokio::test]
+async fn json_mode_answers_an_object_that_was_queued_and_wants_the_word_in_a_message() {
+    let fake = start_fake().await;
+    let mut body = chat_body();
+    body["response_format"] = json!({ "type": "json_object" });
+    let (status, refused) = post(&fake, "/chat/completions", body.clone()).await;
+    assert_eq!(
+        (status, &refused["error"]["code"]),
+        (400, &json!("invalid_value"))
+    );
+
+    body["messages"][0]["content"] = json!("Answer in JSON.");
+    let said = async || {
+        let (status, answer) = post(&fake, "/chat/completions", body.clone()).await;
+        (status, answer["choices"][0]["message"]["content"].clone())
+    };
+    fake.answer("json_object", Answer::Json(json!({ "facts": [] })));
+    assert_eq!(said().await, (200, json!(r#"{"facts":[]}"#)));
+    assert_eq!(said().await, (200, json!("{}")), "nothing was queued");
+    fake.answer("json_object", Answer::Json(json!([])));
+    assert_eq!(said().await.0, 500, "no object");
+}
+
+#[tokio::test]
 async fn what_openai_refuses_the_fake_refuses() {
     let fake = start_fake().await;
     let changed = |pointer: &str, value: Value| {
