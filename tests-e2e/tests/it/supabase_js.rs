@@ -251,6 +251,30 @@ async fn a_refresh_token_that_comes_twice_ends_its_session() {
 }
 
 #[tokio::test]
+async fn a_long_session_forgets_what_was_spent_a_month_ago() {
+    let stage = Stage::new().await;
+    let first = stage.signed_in().await;
+    let (_, _, second) = stage.renew(&first).await;
+    let (_, _, third) = stage.renew(&second).await;
+    let older = "update jarvis.refresh_tokens set used_at = used_at - interval '31 days' where token_hash = sha256($1::bytea)";
+    let token = text(&first, "/refresh_token");
+    let pool = stage.db.admin_pool();
+    sqlx::query(older)
+        .bind(token.as_bytes())
+        .execute(pool)
+        .await
+        .unwrap();
+    assert_eq!(stage.renew(&third).await.0, 200);
+    let held: Vec<bool> =
+        sqlx::query_scalar("select used_at is not null from jarvis.refresh_tokens order by created_at")
+            .fetch_all(pool)
+            .await
+            .unwrap();
+    assert_eq!(held, [true, true, false], "the first is gone");
+    assert_eq!(stage.renew(&first).await.1, "refresh_token_not_found");
+}
+
+#[tokio::test]
 async fn a_session_is_over_after_a_month_and_with_its_account() {
     let stage = Stage::new().await;
     let (idle, other) = (stage.signed_in().await, stage.signed_in().await);

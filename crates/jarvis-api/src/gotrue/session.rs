@@ -139,6 +139,7 @@ async fn renew(state: &ApiState, shown: &str) -> Result<Json<Value>, GoTrueError
     let (refresh, next) = new_token();
     auth_session::use_token(&mut tx, &hash, token.session, now).await?;
     auth_session::add_token(&mut tx, &next, token.session, now).await?;
+    auth_session::forget_spent(&mut tx, token.session, now - IDLE).await?;
     tx.commit().await?;
     answer(state, &identity, token.session, &refresh)
 }

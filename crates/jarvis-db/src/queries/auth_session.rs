@@ -186,6 +186,22 @@ pub async fn use_token(
     Ok(())
 }
 
+/// Forgets the tokens of a session that were first used before `used_before`: who shows one is unknown then.
+pub async fn forget_spent(
+    tx: &mut ScopedTx,
+    session: Uuid,
+    used_before: DateTime<Utc>,
+) -> Result<(), DbError> {
+    sqlx::query!(
+        "delete from jarvis.refresh_tokens where session_id = $1 and used_at < $2",
+        session,
+        used_before,
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
 /// Which sessions of a person end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Which {
