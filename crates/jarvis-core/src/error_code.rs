@@ -92,6 +92,10 @@ error_codes! {
     CredentialsInvalid = "credentials_invalid", 401,
         fr: "Adresse ou mot de passe incorrect." / "Vérifiez la saisie, ou demandez un nouveau mot de passe à l'administrateur.",
         en: "Wrong e-mail address or password." / "Check what you typed, or ask the administrator for a new password.";
+    /// The identities are the platform's whose database this is.
+    SignsInElsewhere = "signs_in_elsewhere", 422,
+        fr: "Cette base est celle d'une plateforme qui identifie elle-même les personnes." / "Connectez-vous auprès d'elle ; docs/auth.fr.md en dit plus.",
+        en: "This database is that of a platform that signs people in itself." / "Sign in there; docs/auth.md says more.";
     /// Too many requests.
     RateLimited = "rate_limited", 429,
         fr: "Trop de tentatives." / "Attendez le délai de l'en-tête Retry-After.",

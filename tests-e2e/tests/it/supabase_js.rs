@@ -385,4 +385,11 @@ async fn where_a_platform_keeps_the_identities_signing_in_says_so() {
         "{body}"
     );
     assert!(text(&body, "/msg").contains("Sign in there"), "{body}");
+    let native = format!("http://{}/api/v1/auth/sign-in", server.address);
+    let (status, _, body) = ask(&native, Method::POST, "", "", &credentials).await;
+    assert_eq!(
+        (status, text(&body, "/code").as_str()),
+        (422, "signs_in_elsewhere"),
+        "{body}"
+    );
 }

@@ -47,16 +47,6 @@ impl GoTrueError {
         Self::new(StatusCode::FORBIDDEN, "session_not_found", message)
     }
 
-    pub(crate) fn signs_in_elsewhere() -> Self {
-        let message = "This database brought its own `auth` schema: the GoTrue of its platform signs people in, not this \
-                       server. Sign in there; docs/auth.md says more";
-        Self::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "email_provider_disabled",
-            message,
-        )
-    }
-
     pub(crate) fn user_not_found() -> Self {
         let message = "User from sub claim in JWT does not exist";
         Self::new(StatusCode::FORBIDDEN, "user_not_found", message)
@@ -91,6 +81,12 @@ impl From<Problem> for GoTrueError {
                 StatusCode::BAD_REQUEST,
                 "invalid_credentials",
                 "Invalid login credentials",
+            ),
+            ErrorCode::SignsInElsewhere => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "email_provider_disabled",
+                "This database brought its own `auth` schema: the GoTrue of its platform signs people in, not this \
+                 server. Sign in there; docs/auth.md says more",
             ),
             ErrorCode::RateLimited => (
                 StatusCode::TOO_MANY_REQUESTS,

@@ -11,7 +11,7 @@ use axum::extract::{Query, Request, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use chrono::TimeDelta;
-use jarvis_core::{ErrorCode, Scope};
+use jarvis_core::Scope;
 use jarvis_db::queries::auth_session::{self, Identity, Which};
 use rand::distr::{Alphanumeric, SampleString as _};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -76,13 +76,7 @@ async fn sign_in(
     email: &str,
     password: SecretString,
 ) -> Result<Json<Value>, GoTrueError> {
-    let user = match by_password(state, address, email, password).await {
-        Ok(user) => user,
-        Err(problem) if problem.code() == ErrorCode::Internal && is_elsewhere(state).await? => {
-            return Err(GoTrueError::signs_in_elsewhere());
-        }
-        Err(problem) => return Err(problem.into()),
-    };
+    let user = by_password(state, address, email, password).await?;
     let now = state.now();
     let session = jarvis_core::ids::uuid_v7(now);
     let (refresh, hash) = new_token();
@@ -94,14 +88,6 @@ async fn sign_in(
     auth_session::add_token(&mut tx, &hash, session, now).await?;
     tx.commit().await?;
     answer(state, &identity, session, &refresh)
-}
-
-/// Whether the database is a platform's, whose identities we do not read.
-async fn is_elsewhere(state: &ApiState) -> Result<bool, GoTrueError> {
-    let mut tx = state.memory.db.begin(&Scope::System).await?;
-    let ours = auth_session::identities_are_ours(&mut tx).await?;
-    tx.commit().await?;
-    Ok(!ours)
 }
 
 async fn renew(state: &ApiState, shown: &str) -> Result<Json<Value>, GoTrueError> {

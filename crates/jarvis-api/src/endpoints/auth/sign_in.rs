@@ -17,6 +17,7 @@ use utoipa::ToSchema;
 pub(crate) const ERRORS: &[ErrorCode] = &[
     ErrorCode::InvalidRequest,
     ErrorCode::CredentialsInvalid,
+    ErrorCode::SignsInElsewhere,
     ErrorCode::RateLimited,
 ];
 
@@ -79,6 +80,9 @@ pub(crate) async fn by_password(
 ) -> Result<UserId, Problem> {
     state.limits.sign_in(address, email)?;
     let mut tx = state.memory.db.begin(&Scope::System).await?;
+    if !auth_session::identities_are_ours(&mut tx).await? {
+        return Err(Problem::new(ErrorCode::SignsInElsewhere));
+    }
     let found = account::find_credentials(&mut tx, email, state.now()).await?;
     tx.commit().await?;
     let stored = found.as_ref().and_then(|c| c.password_hash.clone());
