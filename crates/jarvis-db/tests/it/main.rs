@@ -20,6 +20,7 @@ mod migrations;
 mod outage;
 mod policy_mutation;
 mod privacy;
+mod recall_rights;
 mod recall_sql;
 mod recall_steps;
 mod scope;
