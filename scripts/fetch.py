@@ -500,13 +500,13 @@ def environment(cache):
         f"JARVIS_E5_WEIGHTS={cache / 'e5-small-0.3.0' / 'e5-small-q4.bin'}",
         f"JARVIS_USE_WEIGHTS={cache / 'use-multilingual-0.2.1'}",
     ]
+    modules = []
     for variable, packages, _ in NODE_PACKAGES:
         installed, digest = node_modules(cache, packages)
         if is_complete(installed, {digest}):
-            lines.append(f"{variable}={installed / 'node_modules'}")
-    if len(lines) > 3:
-        lines.append(f"JARVIS_NODE={cache / NODE.folder / 'bin' / 'node'}")
-    return lines
+            modules.append(f"{variable}={installed / 'node_modules'}")
+    node = [f"JARVIS_NODE={cache / NODE.folder / 'bin' / 'node'}"] if modules else []
+    return lines + modules + node
 
 
 def tool_lines(cache):

@@ -44,7 +44,7 @@ if [ "${1:-}" = --test ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 
   say "Running as root: apt-get install -y --no-install-recommends chromium"
   export DEBIAN_FRONTEND=noninteractive
   { apt-get update -q && apt-get install -y --no-install-recommends chromium; } >&2 </dev/null \
-    || say "chromium could not be installed; the test of an application in a browser is skipped."
+    || say "chromium could not be installed; the test of an application in a browser is skipped, and fails where CI is set."
 fi
 
 if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 9))'; then

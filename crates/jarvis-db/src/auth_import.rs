@@ -39,16 +39,6 @@ pub enum Outcome {
     AddressTaken,
 }
 
-/// Whether schema `auth` is ours. Where a platform brought it, the platform signs people in.
-pub async fn is_ours(conn: &mut PgConnection) -> Result<bool, DbError> {
-    let ours = sqlx::query_scalar!(
-        r#"select coalesce(obj_description(to_regnamespace('auth')) like 'JARVIS%', false) as "ours!""#
-    )
-    .fetch_one(conn)
-    .await?;
-    Ok(ours)
-}
-
 /// Stores an identity, unless its id or its address is here already.
 pub async fn insert(conn: &mut PgConnection, identity: &Identity) -> Result<Outcome, DbError> {
     let found = sqlx::query!(

@@ -4,6 +4,7 @@ use crate::{DbError, ScopedTx};
 use chrono::{DateTime, Utc};
 use jarvis_core::UserId;
 use serde_json::Value;
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 /// Who somebody is to the applications they sign in to. What they may do stands in `public.users`.
@@ -28,11 +29,11 @@ pub struct Identity {
 }
 
 /// Whether the identities are ours. Where a platform brought schema `auth`, the platform signs people in.
-pub async fn identities_are_ours(tx: &mut ScopedTx) -> Result<bool, DbError> {
+pub async fn identities_are_ours(conn: &mut PgConnection) -> Result<bool, DbError> {
     let ours = sqlx::query_scalar!(
         r#"select coalesce(obj_description(to_regnamespace('auth')) like 'JARVIS%', false) as "ours!""#
     )
-    .fetch_one(&mut **tx)
+    .fetch_one(conn)
     .await?;
     Ok(ours)
 }

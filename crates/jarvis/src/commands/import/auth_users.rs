@@ -6,6 +6,7 @@ use crate::output::{Output, table, talk};
 use anyhow::Context as _;
 use jarvis_core::{Clock as _, SystemClock};
 use jarvis_db::auth_import::{self, Outcome};
+use jarvis_db::queries::auth_session;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use sqlx::{Connection as _, PgConnection};
@@ -63,7 +64,7 @@ struct Refused {
 pub(super) async fn run(global: &Global, out: Output, arguments: &Arguments) -> anyhow::Result<Done> {
     let rows = rows(arguments).await?;
     let mut owner = connection::admin(&connection::urls(global)?).await?;
-    if !auth_import::is_ours(&mut owner).await? {
+    if !auth_session::identities_are_ours(&mut owner).await? {
         return Err(WithHint {
             problem: "this database has an `auth` schema that is not ours".to_owned(),
             hint: "its platform signs people in, and keeps them already: there is nothing to import"
