@@ -9,7 +9,7 @@ const MOST: usize = 12;
 
 /// One thing, and the words for it.
 struct Concept {
-    /// A form is a list of folded words, the last of which may end in `*`.
+    /// Those that name it in a question. A form is a list of folded words, the last of which may end in `*`.
     forms: Vec<Vec<&'static str>>,
     /// Those that are looked for, separated by commas, as the database takes them: without those that only a question uses.
     joined: String,
@@ -22,16 +22,17 @@ static CONCEPTS: LazyLock<Vec<Concept>> = LazyLock::new(|| {
         let (_, forms) = line
             .split_once(':')
             .expect("a line of concepts.txt is name: forms");
-        let forms: Vec<&str> = forms.split(',').map(str::trim).collect();
-        let said: Vec<&str> = forms
-            .iter()
-            .copied()
-            .filter(|form| !form.starts_with('?'))
-            .collect();
-        let asked = forms.iter().map(|form| form.trim_start_matches('?'));
+        let listed = |forms: &'static str| forms.split(',').map(str::trim);
+        let (asked, said): (Vec<&str>, Vec<&str>) = match forms.split_once("=>") {
+            Some((asked, said)) => (listed(asked).collect(), listed(said).collect()),
+            None => (
+                listed(forms).map(|form| form.trim_start_matches('?')).collect(),
+                listed(forms).filter(|form| !form.starts_with('?')).collect(),
+            ),
+        };
         Concept {
             joined: said.join(","),
-            forms: asked.map(|form| form.split(' ').collect()).collect(),
+            forms: asked.into_iter().map(|form| form.split(' ').collect()).collect(),
         }
     };
     lines.map(concept).collect()
@@ -84,6 +85,24 @@ mod tests {
     }
 
     #[test]
+    fn who_asks_for_a_kind_finds_each_of_it_and_no_other() {
+        let trades = named_in("Quel métier exerce-t-il ?");
+        assert!(
+            trades
+                .iter()
+                .any(|forms| forms.split(',').any(|form| form == "carrel*"))
+        );
+        for text in ["Il est carreleur", "le squat", "mardi"] {
+            for forms in named_in(text) {
+                assert!(
+                    !forms.contains("plombi*") && !forms.contains("burpee") && !forms.contains("mercredi"),
+                    "{text}: {forms}"
+                );
+            }
+        }
+    }
+
+    #[test]
     fn a_question_about_nothing_we_know_names_nothing() {
         for text in [
             "",
@@ -106,7 +125,8 @@ mod tests {
     #[test]
     fn the_list_is_folded_and_only_last_words_are_beginnings() {
         for concept in CONCEPTS.iter() {
-            for form in &concept.forms {
+            let said = concept.joined.split(',').map(|form| form.split(' ').collect());
+            for form in concept.forms.iter().cloned().chain(said) {
                 let (last, others) = form.split_last().unwrap();
                 let plain = |word: &str| {
                     !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
