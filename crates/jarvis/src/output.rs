@@ -76,6 +76,12 @@ pub fn spinner(text: &str) -> ProgressBar {
     bar
 }
 
+/// Shows how far something is, of so many.
+pub fn progress(of: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} ({eta})").expect("the template is valid");
+    ProgressBar::new(of).with_style(style)
+}
+
 /// A table for people.
 pub fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
     let mut table = Table::new();

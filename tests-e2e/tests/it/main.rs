@@ -26,6 +26,7 @@ mod from_supabase;
 mod gen_types;
 mod guide;
 mod gyms;
+mod import_visits;
 mod injection;
 mod kills;
 mod latency;

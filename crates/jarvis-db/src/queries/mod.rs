@@ -21,6 +21,8 @@ pub mod reembed;
 pub mod retention;
 pub mod session;
 pub mod summary;
+pub mod usage;
+pub mod visit;
 pub mod window;
 
 use crate::DbError;
@@ -34,4 +36,3 @@ impl DbError {
         }
     }
 }
-pub mod usage;

@@ -2,6 +2,9 @@
 
 mod auth_users;
 mod exported;
+mod moment;
+mod sheet;
+mod visits;
 
 use crate::failure::Done;
 use crate::global::Global;
@@ -12,11 +15,14 @@ use crate::output::Output;
 pub enum Command {
     /// People who signed in to a Supabase project, with their passwords
     AuthUsers(auth_users::Arguments),
+    /// Visits that the turnstile or another program counted
+    Visits(visits::Arguments),
 }
 
 /// Runs the command.
 pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Result<Done> {
     match command {
         Command::AuthUsers(arguments) => auth_users::run(global, out, &arguments).await,
+        Command::Visits(arguments) => visits::run(global, out, &arguments).await,
     }
 }
