@@ -3,6 +3,7 @@
 use comfy_table::{ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+use std::io::{ErrorKind, Write as _};
 use std::time::Duration;
 
 /// Where a command's words go.
@@ -22,16 +23,17 @@ impl Output {
         self.json
     }
 
-    /// The result of a command: JSON, or what `human` makes of it.
-    #[expect(clippy::print_stdout, reason = "the one place that writes data")]
+    /// The result of a command: JSON, or what `human` makes of it. Who reads only its beginning (`| head`) has what they want.
     pub fn data<T: Serialize>(self, value: &T, human: impl FnOnce(&T) -> String) -> anyhow::Result<()> {
-        if self.json {
-            println!("{}", serde_json::to_string_pretty(value)?);
+        let text = if self.json {
+            serde_json::to_string_pretty(value)?
         } else {
-            let text = human(value);
-            println!("{}", text.trim_end());
+            human(value)
+        };
+        match writeln!(std::io::stdout().lock(), "{}", text.trim_end()) {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+            written => Ok(written?),
         }
-        Ok(())
     }
 
     /// What went wrong: cause by cause, then the way out. With `--json`, one object on standard error.

@@ -510,3 +510,19 @@ async fn help_teaches_every_command() {
     let names: Vec<String> = all.iter().map(|(path, _)| path.join(" ")).collect();
     insta::assert_snapshot!("commands", names.join("\n"));
 }
+
+#[tokio::test]
+async fn who_reads_only_the_beginning_of_the_output_is_shown_no_defect() {
+    let db = TestDb::new().await;
+    let program = Program::on(&db);
+    let mut command = program.command(&["gym", "list", "--json"]);
+    let mut child = command
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let ended = child.wait_with_output().await.unwrap();
+    assert_eq!(String::from_utf8(ended.stderr).unwrap(), "");
+    assert!(ended.status.success());
+}
