@@ -231,11 +231,7 @@ impl Gatekeeper {
         let bearer = single(headers, header::AUTHORIZATION.as_str())?.and_then(bearer);
         let by_key = match key {
             None => None,
-            Some(key) => match self.whom(key).await {
-                Ok(person) if person.role == "authenticated" => return Err(Refusal::UnknownKey),
-                Err(Refusal::Invalid) => return Err(Refusal::UnknownKey),
-                other => Some(other?),
-            },
+            Some(key) => Some(self.admit_key(key).await?),
         };
         match bearer {
             Some(token) if Some(token) != key => self.whom(token).await,
@@ -243,7 +239,17 @@ impl Gatekeeper {
         }
     }
 
-    async fn whom(&self, text: &str) -> Result<Admitted, Refusal> {
+    /// Whom an application's key stands for.
+    pub(crate) async fn admit_key(&self, key: &str) -> Result<Admitted, Refusal> {
+        match self.whom(key).await {
+            Ok(person) if person.role == "authenticated" => Err(Refusal::UnknownKey),
+            Err(Refusal::Invalid) => Err(Refusal::UnknownKey),
+            other => other,
+        }
+    }
+
+    /// Whom a key or a token stands for.
+    pub(crate) async fn whom(&self, text: &str) -> Result<Admitted, Refusal> {
         if text.starts_with("sb_") {
             let kind = self.kind_of(hash_of(text).ok_or(Refusal::UnknownKey)?).await?;
             return Ok(Admitted::as_role(kind.role(), Map::new()));

@@ -25,6 +25,7 @@ mod problem;
 mod proxies;
 mod query;
 mod readiness;
+pub mod realtime;
 mod router;
 mod state;
 pub mod tokens;

@@ -6,18 +6,20 @@ use axum::http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use jarvis_api::TrustedProxies;
 use jarvis_api::allowance::{CONNECTIONS, HEAD_BYTES, HEAD_LINES, SILENT_CONNECTION};
+use jarvis_api::realtime::Slot;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 /// Who may connect, and how many.
@@ -93,7 +95,7 @@ pub async fn serve(
     most: usize,
     told: CancellationToken,
 ) {
-    let graceful = GracefulShutdown::new();
+    let connections = TaskTracker::new();
     let slots = Arc::new(Semaphore::new(most));
     let refusals = Arc::new(Semaphore::new(REFUSALS));
     loop {
@@ -113,19 +115,25 @@ pub async fn serve(
                 Err(_) => continue,
             },
         };
-        let watcher = graceful.watcher();
-        tokio::spawn(async move {
-            connection(stream, peer, router, watcher).await;
-            drop(slot);
-        });
+        let slot = Slot::new(slot);
+        connections.spawn(connection(stream, peer, slot, router, told.clone()));
     }
     drop(listener);
-    graceful.shutdown().await;
+    connections.close();
+    connections.wait().await;
 }
 
-async fn connection(stream: TcpStream, peer: SocketAddr, router: Router, watcher: Watcher) {
+async fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    slot: Slot,
+    router: Router,
+    told: CancellationToken,
+) {
     let service = router.map_request(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
+        // A WebSocket outlives its connection's part in HTTP, and keeps the place.
+        request.extensions_mut().insert(slot.clone());
         request.map(axum::body::Body::new)
     });
     // An answer is small and final: it is not kept back for more.
@@ -138,8 +146,17 @@ async fn connection(stream: TcpStream, peer: SocketAddr, router: Router, watcher
         .header_read_timeout(SILENT_CONNECTION)
         .max_buf_size(HEAD_BYTES)
         .max_headers(HEAD_LINES)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
-    if let Err(error) = watcher.watch(connection).await {
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
+        .with_upgrades();
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = told.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
         // Broken off, silent, or no HTTP: what it sent is nobody's business.
         tracing::debug!(%error, "a connection ended early");
     }

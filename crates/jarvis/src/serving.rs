@@ -10,6 +10,7 @@ use crate::{connection, signing, wiring};
 use anyhow::{Context as _, anyhow, bail};
 use jarvis_api::gotrue;
 use jarvis_api::keys::Gatekeeper;
+use jarvis_api::realtime::Realtime;
 use jarvis_api::{ApiState, Readiness, Tokens};
 use jarvis_memory::Memory;
 use jarvis_rest::Rest;
@@ -124,7 +125,11 @@ pub async fn start(settings: &Settings) -> anyhow::Result<Serving> {
         }
     });
     let told = stop.clone();
-    let beside = data_api::router(&rest).merge(gotrue::router(state.clone(), keys));
+    // What else is asked has the other half of the connections.
+    let realtime = Realtime::new(state.clone(), Arc::clone(&keys), most.div_ceil(2), stop.clone());
+    let beside = data_api::router(&rest)
+        .merge(gotrue::router(state.clone(), keys))
+        .merge(realtime.router());
     let router = jarvis_api::router_beside(state, beside);
     parts.spawn(async move {
         let http = listening::serve(listener, router, busy, most, told.clone());

@@ -39,6 +39,7 @@ mod outage;
 mod privacy;
 mod program;
 mod provider;
+mod realtime;
 mod schema_fuzz;
 mod server;
 mod shutdown;
