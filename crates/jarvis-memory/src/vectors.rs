@@ -72,7 +72,7 @@ pub async fn embed(memory: &Memory, scope: &Scope, texts: &[String]) -> Result<V
 fn check(texts: &[String]) -> Result<(), MemoryError> {
     let refuse = |why: &str| Err(MemoryError::refused_because(ErrorCode::InvalidRequest, why));
     if texts.is_empty() || texts.len() > MOST_TEXTS {
-        return refuse("input: 1 to 128 texts");
+        return refuse("input: 1 to 128 texts in one request; send more in several");
     }
     let fits = |text: &String| {
         !text.trim().is_empty() && text.chars().count() <= LONGEST_TEXT && !text.contains('\0')
@@ -80,7 +80,7 @@ fn check(texts: &[String]) -> Result<(), MemoryError> {
     if texts.iter().all(fits) {
         Ok(())
     } else {
-        refuse("input: each text has 1 to 8000 characters")
+        refuse("input: each text has 1 to 8000 characters; cut longer ones in parts")
     }
 }
 

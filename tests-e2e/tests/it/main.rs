@@ -21,6 +21,7 @@ mod day;
 mod device;
 mod disk;
 mod doctor;
+mod embeddings;
 mod fairness;
 mod from_supabase;
 mod gen_types;

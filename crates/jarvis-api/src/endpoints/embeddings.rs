@@ -65,7 +65,9 @@ async fn read(media: Media, body: Body) -> Result<Asked, Problem> {
     let text = std::str::from_utf8(&bytes).map_err(|_| Problem::new(ErrorCode::InvalidUtf8))?;
     let asked = json::read(text).map_err(body::refused)?;
     if !asked["model"].is_string() {
-        return Err(wrong("model: must be text"));
+        return Err(wrong(
+            "model: name one, such as text-embedding-3-small; the gym's own answers",
+        ));
     }
     let inputs = match &asked["input"] {
         Value::Array(inputs) => inputs.as_slice(),
@@ -118,6 +120,9 @@ fn packed(vector: &[f32]) -> Value {
     Value::String(STANDARD.encode(bytes))
 }
 
+/// What a request may get wrong; a refusal's detail begins with its name.
+const PARAMETERS: [&str; 4] = ["input", "model", "dimensions", "encoding_format"];
+
 /// An error as OpenAI tells it.
 pub(crate) fn error_body(problem: &Problem, title: &str, detail: Option<&str>) -> Value {
     let kind = match problem.status().as_u16() {
@@ -128,5 +133,9 @@ pub(crate) fn error_body(problem: &Problem, title: &str, detail: Option<&str>) -
         _ => "invalid_request_error",
     };
     let message = detail.map_or_else(|| title.to_owned(), |detail| format!("{title} {detail}"));
-    json!({ "error": { "message": message, "type": kind, "param": null, "code": problem.code().as_str() } })
+    let parameter = detail
+        .and_then(|detail| detail.split_once(':'))
+        .map(|(name, _)| name);
+    let parameter = parameter.filter(|name| PARAMETERS.contains(name));
+    json!({ "error": { "message": message, "type": kind, "param": parameter, "code": problem.code().as_str() } })
 }
