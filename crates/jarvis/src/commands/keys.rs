@@ -10,6 +10,7 @@ use jarvis_core::{Clock as _, Scope, SystemClock};
 use jarvis_db::Db;
 use jarvis_db::queries::api_key::{self, ApiKey};
 use secrecy::ExposeSecret as _;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use uuid::Uuid;
 
@@ -28,9 +29,17 @@ Example:
 pub struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
-    /// Where applications reach the server
-    #[arg(long, default_value = "http://127.0.0.1:8787", value_name = "URL")]
-    url: String,
+    /// Where applications reach the server [default: the address at which it listens]
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+    /// Where the server listens
+    #[arg(
+        long,
+        env = "JARVIS_LISTEN",
+        default_value = "127.0.0.1:8787",
+        value_name = "ADDRESS"
+    )]
+    listen: SocketAddr,
     /// The server's signing key, beside which the JWT secret is [default: signing-key.pem in the data folder]
     #[arg(long, env = "JARVIS_SIGNING_KEY_FILE", value_name = "FILE")]
     signing_key: Option<PathBuf>,
@@ -73,7 +82,8 @@ pub async fn run(global: &Global, out: Output, arguments: Arguments) -> anyhow::
             Some(path) => path,
             None => connection::signing_key(global)?,
         };
-        return show(out, &arguments.url, &path);
+        let url = arguments.url.unwrap_or_else(|| reached_at(arguments.listen));
+        return show(out, &url, &path);
     };
     let db = connection::db(&connection::urls(global)?).await?;
     match command {
@@ -111,6 +121,14 @@ pub async fn run(global: &Global, out: Output, arguments: Arguments) -> anyhow::
         }
     }
     Ok(Done::Ok)
+}
+
+/// Who listens everywhere is reached on this machine.
+fn reached_at(mut listen: SocketAddr) -> String {
+    if listen.ip().is_unspecified() {
+        listen.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
+    format!("http://{listen}")
 }
 
 fn none(key: Uuid) -> WrongUse {
@@ -185,4 +203,21 @@ fn listed(keys: &[ApiKey]) -> String {
         ]
     });
     table(["name", "kind", "key", "made (UTC)", "state", "id"], rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_url_is_that_of_the_server() {
+        for (listen, url) in [
+            ("127.0.0.1:9000", "http://127.0.0.1:9000"),
+            ("0.0.0.0:80", "http://127.0.0.1:80"),
+            ("[::]:8787", "http://127.0.0.1:8787"),
+            ("[::1]:8787", "http://[::1]:8787"),
+        ] {
+            assert_eq!(reached_at(listen.parse().unwrap()), url);
+        }
+    }
 }
