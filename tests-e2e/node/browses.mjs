@@ -23,7 +23,7 @@ page.on('request', (request) => {
   if (/^https?:/.test(request.url()) && new URL(request.url()).origin !== new URL(app).origin) told.foreign.push(request.url())
 })
 page.on('pageerror', (error) => told.scripts.push(String(error)))
-page.on('console', (message) => message.type() === 'error' && told.scripts.push(message.text()))
+page.on('console', (message) => message.type() === 'error' && told.scripts.push(`${message.text()} ${message.location().url}`))
 
 const shot = async (name) => {
   told.titles.push(await page.title())

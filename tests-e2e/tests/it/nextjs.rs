@@ -286,10 +286,15 @@ fn stays_inside(told: &Value) {
     ];
     assert_eq!(told["titles"].as_array().unwrap()[..4], titles);
     assert_eq!(told["wider_than_a_phone"], false);
-    // The page that was looked for in vain.
-    let scripts = told["scripts"].as_array().unwrap();
-    assert!(
-        scripts.len() == 1 && scripts[0].as_str().unwrap().contains("404"),
-        "{scripts:?}"
-    );
+    // The page that was looked for in vain, once or again; and a browser asks for this file where an answer names no icon.
+    let scripts = told["scripts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|s| s.as_str().unwrap());
+    let in_vain = |said: &&str| {
+        said.contains("404") && (said.contains("/adherents/00000000-") || said.ends_with("/favicon.ico"))
+    };
+    let scripts: Vec<&str> = scripts.collect();
+    assert!(!scripts.is_empty() && scripts.iter().all(in_vain), "{scripts:?}");
 }
