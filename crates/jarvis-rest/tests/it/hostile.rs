@@ -226,12 +226,9 @@ async fn no_attack_through_claims_profiles_and_what_is_embedded_does_either() {
     );
 }
 
-/// Elsewhere an attack names nothing, and is refused before a statement is made. Here each is the name of a table, a column, an
-/// argument and a function, so that it stands in the statement itself.
-#[tokio::test]
-async fn names_that_are_attacks_are_served_as_any_other() {
-    let library = Library::open().await;
-    let names: Vec<&str> = ATTACKS
+/// A table, a column, a function and its argument under the name of each attack that can be one; the names.
+async fn named_after_attacks(library: &Library) -> Vec<&'static str> {
+    let names: Vec<&'static str> = ATTACKS
         .iter()
         .copied()
         .filter(|attack| !attack.contains('\u{0}') && attack.len() <= 60)
@@ -249,6 +246,15 @@ async fn names_that_are_attacks_are_served_as_any_other() {
             .await;
     }
     library.rest.reload().await.unwrap();
+    names
+}
+
+/// Elsewhere an attack names nothing, and is refused before a statement is made. Here each is the name of a table, a column, an
+/// argument and a function, so that it stands in the statement itself.
+#[tokio::test]
+async fn names_that_are_attacks_are_served_as_any_other() {
+    let library = Library::open().await;
+    let names = named_after_attacks(&library).await;
     for name in &names {
         let (table, column) = (escape(name), in_quotes(name));
         let expect = async |method: &str, path: String, body: serde_json::Value, told: serde_json::Value| {
