@@ -25,6 +25,7 @@ const PLACES: &[(&str, Place)] = &[
     ("jarvis-api", Place::Floor(1)),
     ("jarvis-rest", Place::Floor(1)),
     ("jarvis-memory", Place::Floor(2)),
+    ("jarvis-insight", Place::Floor(2)),
     ("jarvis-llm", Place::Floor(3)),
     ("jarvis-embed", Place::Floor(3)),
     ("jarvis-jobs", Place::Floor(3)),
