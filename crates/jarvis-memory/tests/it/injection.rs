@@ -24,8 +24,14 @@ struct Attack {
 
 /// The attacks of one channel, each with the canary.
 fn attacks(channel: &str) -> Vec<String> {
-    let corpus: Corpus = serde_json::from_str(include_str!("../../eval/injection.json")).unwrap();
-    let of_channel = corpus.attacks.into_iter().filter(|a| a.channel == channel);
+    let corpora = [
+        include_str!("../../eval/injection.json"),
+        include_str!("../../eval/injection_second.json"),
+    ];
+    let all = corpora
+        .into_iter()
+        .flat_map(|corpus| serde_json::from_str::<Corpus>(corpus).unwrap().attacks);
+    let of_channel = all.filter(|a| a.channel == channel);
     let all: Vec<_> = of_channel.map(|a| format!("{} {CANARY}", a.text)).collect();
     assert!(all.len() >= 6, "{channel}");
     all
