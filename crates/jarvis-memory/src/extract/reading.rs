@@ -264,18 +264,31 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// "ne … plus mal", "plus aucune douleur", "j'ai plus mal au dos"; not "plus mal qu'avant".
+    /// "ne … plus mal", "plus aucune douleur", "j'ai plus mal au dos"; not "plus mal qu'avant", "de plus en plus mal".
     fn is_no_longer(&self, index: usize, end: usize) -> bool {
         let compared = matches!(self.word(index + 2), "que" | "qu") || self.compares(index, end);
         if self.word(index) != "plus" || compared {
             return false;
         }
         let denied = (index.saturating_sub(4)..index).any(|i| matches!(self.word(i), "n" | "ne"));
+        if !denied && self.is_increase(index) {
+            return false;
+        }
+        let at_all = self.word(index + 1) == "du" && self.word(index + 2) == "tout";
         denied
+            || at_all
             || matches!(
                 self.word(index + 1),
                 "mal" | "enceinte" | "aucune" | "aucun" | "jamais" | "douleur" | "douleurs" | "de" | "d"
             )
+    }
+
+    /// "de plus en plus mal", "encore plus mal": this "plus" adds, it ends nothing.
+    pub fn is_increase(&self, index: usize) -> bool {
+        let before = self.word(index.wrapping_sub(1));
+        let more_and_more = before == "en" || self.word(index + 1) == "en" && self.word(index + 2) == "plus";
+        self.word(index) == "plus"
+            && (more_and_more || matches!(before, "encore" | "toujours" | "bien" | "beaucoup" | "tellement"))
     }
 
     /// "plus mal … que la semaine dernière", "hurts more … than before": more than something else. A "ne" before "plus"

@@ -53,14 +53,14 @@ const TROUBLE: &[&str] = &[
     "sore", "stiff", "swollen", "aching",
 ];
 
-/// "Plus mal qu'avant", "bloqué comme avant": the trouble is compared with what it was, and not over.
+/// "Plus mal qu'avant", "de plus en plus mal", "bloqué comme avant": the trouble grew or is what it was, and not over.
 fn goes_on(scene: &Scene<'_, '_>, index: usize, hit: &Match) -> bool {
     let reading = scene.reading;
     let clause = &reading.clauses[index];
     if clause
         .tokens
         .clone()
-        .any(|i| reading.compares(i, clause.tokens.end))
+        .any(|i| reading.compares(i, clause.tokens.end) || reading.is_increase(i))
     {
         return true;
     }

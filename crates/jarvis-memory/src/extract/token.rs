@@ -120,6 +120,11 @@ const AFTER_J: &[&str] = &[
     "y",
 ];
 
+/// After a French word "foot" is the sport, elsewhere a part of the body.
+const BEFORE_THE_SPORT: &[&str] = &[
+    "au", "du", "le", "de", "un", "mon", "ce", "et", "joue", "jouer", "faire", "fais", "post", "ou",
+];
+
 fn is_mark(c: char) -> bool {
     matches!(c, '\u{300}'..='\u{36f}')
 }
@@ -176,9 +181,16 @@ fn stronger(a: Gap, b: Gap) -> Gap {
 }
 
 fn push_word(tokens: &mut Vec<Token>, text: &str, span: Range<usize>, gap: Gap) {
-    let folded = fold(&text[span.clone()]).replace(',', ".");
+    let mut folded = fold(&text[span.clone()]).replace(',', ".");
     if folded.is_empty() {
         return;
+    }
+    if folded == "foot"
+        && tokens
+            .last()
+            .is_some_and(|t| BEFORE_THE_SPORT.contains(&t.text.as_str()))
+    {
+        folded.push_str("ball");
     }
     let parts = GLUED
         .iter()
@@ -236,6 +248,18 @@ mod tests {
 
     fn words(text: &str) -> Vec<String> {
         tokenize(text).into_iter().map(|t| t.text).collect()
+    }
+
+    #[test]
+    fn after_a_french_word_foot_is_the_sport() {
+        for (text, word) in [
+            ("je joue au foot", "football"),
+            ("le foot du lundi", "football"),
+            ("my left foot", "foot"),
+            ("the foot hurts", "foot"),
+        ] {
+            assert!(words(text).contains(&word.to_owned()), "{text}");
+        }
     }
 
     #[test]
