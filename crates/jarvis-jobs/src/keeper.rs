@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use jarvis_observe::METRICS;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
@@ -82,7 +83,7 @@ pub(crate) async fn keep<C: Connect>(
             Ok(Err(error)) => tracing::warn!(%error, "cannot renew the leases of running jobs"),
             Err(_) => tracing::warn!("renewing the leases of running jobs takes too long"),
         }
-        match timeout(beat, lease::take_back_expired(&*connect, clock())).await {
+        match timeout(beat, take_back(&*connect, &held, clock())).await {
             Ok(Ok(0)) => {}
             Ok(Ok(jobs)) => {
                 METRICS.jobs_taken_back.add(&[], jobs as u64);
@@ -113,4 +114,11 @@ async fn renew<C: Connect>(connect: &C, held: &Held, lease: Duration) -> Result<
         held.move_deadline(id, &owner, deadline);
     }
     Ok(())
+}
+
+/// Takes back what others let run out. What this runner holds it keeps, although a clock that was set forward after the
+/// heartbeat may call it run out: its own deadline is monotonic.
+async fn take_back<C: Connect>(connect: &C, held: &Held, now: DateTime<Utc>) -> Result<usize, sqlx::Error> {
+    let (ids, owners) = held.owners();
+    lease::take_back_expired(connect, (&ids, &owners), now).await
 }

@@ -79,14 +79,19 @@ pub(crate) async fn renew<C: Connect>(
     Ok(held)
 }
 
-/// Takes jobs back from runners whose lease ran out. That try counts, so a job that kills its process ends among
-/// the dead letters. The number taken back.
+/// Takes jobs back from runners whose lease ran out, but for those of `held` (ids and owners, pairwise). That try counts,
+/// so a job that kills its process ends among the dead letters. The number taken back.
 pub(crate) async fn take_back_expired<C: Connect>(
     connect: &C,
+    held: (&[JobId], &[String]),
     now: DateTime<Utc>,
 ) -> Result<usize, sqlx::Error> {
     let mut tx = connect.begin().await?;
-    let expired: Vec<(JobId, String, i16, i16)> = sqlx::query_as(sql::EXPIRED).fetch_all(&mut *tx).await?;
+    let expired: Vec<(JobId, String, i16, i16)> = sqlx::query_as(sql::EXPIRED)
+        .bind(held.0)
+        .bind(held.1)
+        .fetch_all(&mut *tx)
+        .await?;
     for (id, owner, attempt, max_attempts) in &expired {
         let end = if attempt >= max_attempts {
             End::Finish {

@@ -96,10 +96,12 @@ update jarvis.jobs j set lease_until = clock_timestamp() + make_interval(secs =>
  where j.id = held.id and j.leased_by = held.owner and j.state = 'running'
 returning j.id";
 
-/// Locks leases that ran out: their runner was killed or cut off.
+/// Locks leases that ran out: their runner was killed or cut off. Not those that the asking runner holds ($1 ids, $2 owners,
+/// pairwise).
 pub(crate) const EXPIRED: &str = "
 select id, leased_by, attempt, max_attempts from jarvis.jobs
  where state = 'running' and lease_until < clock_timestamp()
+   and (id, leased_by) not in (select * from unnest($1::bigint[], $2::text[]))
  order by id limit 100 for update skip locked";
 
 /// Locks a running job, if the owner still holds it.

@@ -38,6 +38,32 @@ async fn the_job_of_a_killed_runner_runs_again_when_its_lease_is_over() {
     assert_eq!(done.errors[0]["error"], "lease_expired");
 }
 
+/// What a clock does that is set forward right after each heartbeat: the lease that was prolonged has run out already.
+const CLOCK_SET_FORWARD: &str = "
+    create function pg_temp.forward() returns trigger language plpgsql
+      as $$ begin new.lease_until := clock_timestamp() - interval '1 minute'; return new; end $$;
+    create trigger forward before update on jarvis.jobs for each row
+      when (old.state = 'running' and new.state = 'running') execute function pg_temp.forward()";
+
+#[tokio::test]
+async fn a_clock_that_is_set_forward_takes_no_job_from_a_runner_that_lives() {
+    let queue = Queue::new().await;
+    let mut setting = queue.pool.acquire().await.unwrap();
+    sqlx::raw_sql(CLOCK_SET_FORWARD)
+        .execute(&mut *setting)
+        .await
+        .unwrap();
+    let long = |_, _: Probe| async {
+        sleep(SHORT * 2).await;
+        Ok(())
+    };
+    let runner = start(queue.runner().lease(SHORT).register(long).build());
+    let id = queue.enqueue(&keyed("k")).await.id();
+    let done = queue.wait_for(id, JobState::Completed).await;
+    runner.stop().await;
+    assert_eq!((done.attempt, done.errors), (1, serde_json::json!([])));
+}
+
 #[tokio::test]
 async fn a_job_that_kills_every_runner_ends_among_the_dead_letters() {
     let queue = Queue::new().await;
