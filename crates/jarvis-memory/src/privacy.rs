@@ -225,17 +225,25 @@ pub enum Retention {
     Daily,
 }
 
-/// Takes away what is past its time, and says how much that was.
+/// Takes away what is past its time, subject by subject in bounded batches, and says how much that was. Each batch is a
+/// transaction of its own: whoever stops in between goes on the next time.
 pub async fn expire(memory: &Memory, how: Retention) -> Result<Vec<Expired>, MemoryError> {
+    let now = memory.clock.now();
     let mut tx = memory.db.begin(&Scope::System).await?;
-    let expired = retention::expire(&mut tx, memory.clock.now(), how == Retention::Daily).await?;
     if how == Retention::Counted {
+        let counted = retention::count(&mut tx, now).await?;
         tx.rollback().await?;
-    } else {
-        tx.commit().await?;
-        for one in expired.iter().filter(|e| e.rows > 0) {
-            tracing::info!(subject = one.subject, rows = one.rows, "kept long enough");
+        return Ok(counted);
+    }
+    let periods = retention::periods(&mut tx).await?;
+    tx.commit().await?;
+    let mut expired = Vec::with_capacity(periods.len());
+    for (subject, days) in periods {
+        let rows = retention::expire(&memory.db, &subject, now, how == Retention::Daily).await?;
+        if rows > 0 {
+            tracing::info!(subject, rows, "kept long enough");
         }
+        expired.push(Expired { subject, days, rows });
     }
     Ok(expired)
 }

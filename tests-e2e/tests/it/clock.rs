@@ -271,6 +271,95 @@ async fn a_clock_that_jumps_loses_nothing_and_leaves_nothing_waiting_for_days() 
     assert_eq!(status.code(), Some(0), "{}", log.so_far());
 }
 
+/// What is kept of a member: events, summaries, windows, facts about health, other facts.
+async fn kept(pool: &PgPool, badge: &str) -> Vec<i64> {
+    let of = |table: &str, and: &str| {
+        format!(
+            "select count(*) from {table} t join public.gym_members_v2 m on m.gym_id = t.gym_id and m.id = t.member_id
+              where m.badge_id = $1 {and}"
+        )
+    };
+    let mut counts = Vec::new();
+    for (table, and) in [
+        ("public.conversation_events", ""),
+        ("public.conversation_summaries", ""),
+        ("jarvis.memory_windows", ""),
+        ("public.member_facts", "and t.category = 'injury'"),
+        ("public.member_facts", "and t.category <> 'injury'"),
+    ] {
+        let query = sqlx::AssertSqlSafe(of(table, and));
+        counts.push(
+            sqlx::query_scalar(query)
+                .bind(badge)
+                .fetch_one(pool)
+                .await
+                .unwrap(),
+        );
+    }
+    counts
+}
+
+async fn stays_at(pool: &PgPool, badge: &str, wanted: [i64; 5]) {
+    let begun = Instant::now();
+    loop {
+        let found = kept(pool, badge).await;
+        if found == wanted {
+            return;
+        }
+        let late = begun.elapsed() > PATIENCE;
+        assert!(!late, "{badge} keeps {found:?} instead of {wanted:?}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_year_later_the_running_server_has_dropped_what_is_due_and_kept_what_is_not() {
+    let Some(library) = library() else { return };
+    if fetched("JARVIS_PG_DIR").is_none() {
+        return;
+    }
+    let (mut house, server) = House::open(Program::without_database(), &library).await;
+    let pool = house.pool.clone();
+    for badge in ["BADGE_001", "BADGE_002"] {
+        let talk = house.kiosk.caller.converse(badge, &[GOAL, KNEE]).await;
+        assert_eq!(talk["state"], "processed", "{talk}");
+    }
+    let hurts =
+        "select f.id::text from public.member_facts f join public.gym_members_v2 m on m.id = f.member_id
+                  where m.badge_id = 'BADGE_002' and f.category = 'injury' and f.is_active";
+    let hurts: String = sqlx::query_scalar(hurts).fetch_one(&pool).await.unwrap();
+    house.program.json(&["fact", "retire", &hurts]).await;
+    let [_, _, _, cautions, others] = <[i64; 5]>::try_from(kept(&pool, "BADGE_001").await).unwrap();
+    assert!(cautions > 0 && others > 0);
+    let audited = "select count(*) from jarvis.audit_log";
+    let before = count(&pool, audited).await;
+
+    // A year and some days: events, summaries and windows are past their time, and an injury that is over. An injury that
+    // nobody said is over stays, and so do other facts, which have two years.
+    house.jump(370 * DAY, "token_expired").await;
+    stays_at(&pool, "BADGE_001", [0, 0, 0, cautions, others]).await;
+    stays_at(&pool, "BADGE_002", [0, 0, 0, cautions - 1, others]).await;
+    let state = "select count(*) from public.conversation_sessions where state = 'empty' and state_reason = 'retention'";
+    assert_eq!(count(&pool, state).await, 2);
+    assert!(count(&pool, audited).await >= before, "the audit has three years");
+
+    // What is said now is memory as ever. After its ninety days its words go, and nothing else of it.
+    let talk = house.kiosk.caller.converse("BADGE_003", &[GOAL]).await;
+    assert_eq!(talk["state"], "processed", "{talk}");
+    let mut wanted = <[i64; 5]>::try_from(kept(&pool, "BADGE_003").await).unwrap();
+    assert!(
+        wanted[0] > 0 && wanted[1] == 1 && wanted[2] > 0 && wanted[4] > 0,
+        "{wanted:?}"
+    );
+    wanted[0] = 0;
+    house.jump((370 + 92) * DAY, "token_expired").await;
+    stays_at(&pool, "BADGE_003", wanted).await;
+    let dead = "select count(*) from jarvis.jobs where state = 'discarded'";
+    assert_eq!(count(&pool, dead).await, 0, "jobs were given up");
+    let (status, log) = server.stop(Signal::SIGTERM).await;
+    assert_eq!(status.code(), Some(0), "{}", log.so_far());
+}
+
 async fn consent(program: &Program, badge: &str, answer: &str) {
     program
         .json(&[

@@ -1,7 +1,8 @@
 //! How long things are kept, and what is past its time.
 
-use crate::{DbError, ScopedTx};
+use crate::{Db, DbError, ScopedTx};
 use chrono::{DateTime, Utc};
+use jarvis_core::Scope;
 use sqlx::{PgConnection, Row as _};
 
 /// A subject, its period, and what is past it.
@@ -17,28 +18,27 @@ pub struct Expired {
 
 /// Less than the job that calls it may take (30 minutes).
 const STATEMENT_TIMEOUT: &str = "set local statement_timeout = '25min'; set local lock_timeout = '30s'";
+/// About so many rows go in one transaction; a conversation goes as a whole.
+const BATCH: i32 = 10_000;
 
-/// Takes away what is past its time, in all gyms, and says how much that was. In [`jarvis_core::Scope::System`]; who
-/// only wants to know rolls the transaction back. When nobody asked for it (`unasked`), nothing goes before a whole period
-/// has passed since retention began in this database.
-pub async fn expire(tx: &mut ScopedTx, now: DateTime<Utc>, unasked: bool) -> Result<Vec<Expired>, DbError> {
+/// Counts what is past its time, in all gyms, by taking it away: whoever calls it rolls back. In
+/// [`jarvis_core::Scope::System`].
+///
+/// # Errors
+/// Whatever the database says.
+pub async fn count(tx: &mut ScopedTx, now: DateTime<Utc>) -> Result<Vec<Expired>, DbError> {
     // It goes through whole tables, where a request of somebody who waits may take seconds only.
     sqlx::raw_sql(STATEMENT_TIMEOUT).execute(&mut **tx).await?;
-    let rows = sqlx::query("select subject, days, gone from jarvis.expire($1, $2)")
+    let rows = sqlx::query("select subject, days, gone from jarvis.expire($1, false)")
         .bind(now)
-        .bind(unasked)
         .fetch_all(&mut **tx)
         .await?;
-    let remains: i64 = sqlx::query_scalar("select jarvis.expire_remains($1, $2)")
-        .bind(now)
-        .bind(unasked)
-        .fetch_one(&mut **tx)
-        .await?;
+    let remains = expire_remains(tx, now, false).await?;
     Ok(rows
         .into_iter()
         .map(|row| {
             let subject: String = row.get(0);
-            let beside = if subject == "held_imports" { remains } else { 0 };
+            let beside = if subject == HELD { remains } else { 0 };
             Expired {
                 rows: row.get::<i64, _>(2) + beside,
                 days: row.get(1),
@@ -46,6 +46,47 @@ pub async fn expire(tx: &mut ScopedTx, now: DateTime<Utc>, unasked: bool) -> Res
             }
         })
         .collect())
+}
+
+/// What an adoption put aside goes with these.
+const HELD: &str = "held_imports";
+
+async fn expire_remains(tx: &mut ScopedTx, now: DateTime<Utc>, unasked: bool) -> Result<i64, DbError> {
+    Ok(sqlx::query_scalar("select jarvis.expire_remains($1, $2)")
+        .bind(now)
+        .bind(unasked)
+        .fetch_one(&mut **tx)
+        .await?)
+}
+
+/// Takes away what of a subject is past its time, in all gyms, in transactions of about ten thousand rows each, and says how many
+/// that were. When nobody asked for it (`unasked`), nothing goes before a whole period has passed since retention began in
+/// this database. What was taken away stays so when a later batch fails.
+///
+/// # Errors
+/// Whatever the database says; the batches before are done.
+pub async fn expire(db: &Db, subject: &str, now: DateTime<Utc>, unasked: bool) -> Result<i64, DbError> {
+    let mut together = 0;
+    loop {
+        let mut tx = db.begin(&Scope::System).await?;
+        sqlx::raw_sql(STATEMENT_TIMEOUT).execute(&mut *tx).await?;
+        let gone: i64 = sqlx::query_scalar("select jarvis.expire_some($1, $2, $3, $4)")
+            .bind(subject)
+            .bind(now)
+            .bind(unasked)
+            .bind(BATCH)
+            .fetch_one(&mut *tx)
+            .await?;
+        let last = gone < i64::from(BATCH);
+        if last && subject == HELD {
+            together += expire_remains(&mut tx, now, unasked).await?;
+        }
+        tx.commit().await?;
+        together += gone;
+        if last {
+            return Ok(together);
+        }
+    }
 }
 
 /// Sets a period, as the owner of the database; false when there is no such subject.

@@ -348,6 +348,54 @@ async fn what_is_past_its_time_goes_and_a_health_fact_that_holds_stays() {
 }
 
 #[tokio::test]
+async fn retention_in_batches_takes_what_it_takes_at_once_and_never_a_part_of_a_conversation() {
+    let world = World::new().await;
+    let mut tx = world.admin().await;
+    run(
+        &mut tx,
+        "update public.conversation_sessions set state = 'processed', ended_at = now();
+         update public.member_facts set is_active = false",
+    )
+    .await;
+    become_(&mut tx, SYSTEM).await;
+    run(&mut tx, "savepoint all_there").await;
+    let at_once = "select subject || ' ' || gone from jarvis.expire('2100-01-01') where gone > 0 order by 1";
+    let at_once = lines(&mut tx, at_once).await;
+    assert!(at_once.len() >= 4, "{at_once:?}");
+    run(&mut tx, "rollback to savepoint all_there").await;
+    become_(&mut tx, SYSTEM).await;
+    let subjects = lines(&mut tx, "select subject from jarvis.retention_periods order by 1").await;
+    let mut in_batches = Vec::new();
+    for subject in subjects {
+        let batch = format!("select jarvis.expire_some('{subject}', '2100-01-01', false, 1)");
+        let halves =
+            "select count(*) from (select session_id from public.conversation_events group by 1) now_there";
+        let mut together = 0;
+        loop {
+            run(&mut tx, "reset role").await;
+            let conversations: i64 = one(&mut tx, halves).await;
+            become_(&mut tx, SYSTEM).await;
+            let gone: i64 = one(&mut tx, &batch).await;
+            run(&mut tx, "reset role").await;
+            let left: i64 = one(&mut tx, halves).await;
+            become_(&mut tx, SYSTEM).await;
+            assert!(gone <= 1 || subject == "events", "{subject}: {gone}");
+            assert_eq!(conversations - left, i64::from(subject == "events" && gone > 0));
+            together += gone;
+            if gone == 0 {
+                break;
+            }
+        }
+        if together > 0 {
+            in_batches.push(format!("{subject} {together}"));
+        }
+    }
+    assert_eq!(in_batches, at_once);
+    let unknown = "select jarvis.expire_some('dreams', now(), false, 1)";
+    assert_eq!(refusal_code(&mut tx, unknown).await, "JR001");
+}
+
+#[tokio::test]
 async fn an_active_caution_outlives_its_own_end_until_it_was_asked_about() {
     let world = World::new().await;
     let mut tx = world.admin().await;
