@@ -87,12 +87,14 @@ pub async fn erase_of_session(tx: &mut ScopedTx, gym: GymId, session: &SessionId
     Ok(())
 }
 
-/// Removes the turns of a member in which one of these was said, and those around them, which hold their words, too.
+/// Removes the turns of a member in which one of `quotes` was said, those in which the assistant used one of `words` (folded,
+/// singular), and those around them, which hold their words, too.
 pub async fn erase_saying(
     tx: &mut ScopedTx,
     gym: GymId,
     member: MemberId,
     quotes: &[String],
+    words: &[String],
 ) -> Result<(), DbError> {
     sqlx::query!(
         "delete from jarvis.memory_windows w
@@ -101,12 +103,15 @@ pub async fn erase_saying(
                    from jarvis.memory_windows t
                   cross join lateral (select exists (select from unnest($3::text[]) as q (said)
                                                       where jarvis.fold(q.said) <> ''
-                                                        and position(jarvis.fold(q.said) in jarvis.fold(t.said)) > 0)) as said (so)
+                                                        and position(jarvis.fold(q.said) in jarvis.fold(t.said)) > 0)
+                                             or t.speaker = 'assistant'
+                                                and regexp_split_to_array(jarvis.fold(t.said), '[sx]*([^[:alnum:]]+|$)') && $4::text[]) as said (so)
                   where t.gym_id = $1 and t.member_id = $2) as n
           where w.gym_id = $1 and w.member_id = $2 and w.event_id = n.event_id and n.near",
         gym.as_uuid(),
         member.as_uuid(),
         quotes,
+        words,
     )
     .execute(&mut **tx)
     .await?;

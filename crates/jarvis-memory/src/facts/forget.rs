@@ -62,11 +62,11 @@ pub async fn forget(
     let mut again = sessions.clone();
     for fact in &gone {
         // What was said in other words elsewhere is read again there.
-        again.extend(forgetting::conversations(&mut tx, gym, owned.member_id, *fact, &[]).await?);
+        again.extend(forgetting::conversations(&mut tx, gym, owned.member_id, *fact, &[], &[]).await?);
         forgetting::forget(&mut tx, gym, *fact).await?;
     }
     // Turns outlive their events: those of conversations whose events are gone, too.
-    window::erase_saying(&mut tx, gym, owned.member_id, &quotes).await?;
+    window::erase_saying(&mut tx, gym, owned.member_id, &quotes, &telling(&quotes)).await?;
     forgetting::forget_words(&mut tx, gym, owned.member_id, &quotes).await?;
     let mut made_again = Vec::new();
     for session in again {
@@ -88,8 +88,8 @@ pub async fn forget(
     })
 }
 
-/// Takes the words out of every conversation in which they, or others that say the same, were said: what one conversation
-/// adds to `quotes` is looked for in all. Returns the conversations, and how many turns changed.
+/// Takes the words out of every conversation in which they, or others that say the same, were said, or that the assistant
+/// brought up again: what one conversation adds to `quotes` is looked for in all. Returns the conversations, and how many turns changed.
 async fn reword_all(
     tx: &mut ScopedTx,
     owned: &OwnedFact,
@@ -100,7 +100,8 @@ async fn reword_all(
     let mut turns = BTreeSet::new();
     loop {
         let known = quotes.len();
-        sessions.extend(forgetting::conversations(tx, gym, member, fact, quotes).await?);
+        let words = telling(quotes);
+        sessions.extend(forgetting::conversations(tx, gym, member, fact, quotes, &words).await?);
         for session in &sessions {
             turns.extend(reword(tx, owned, session, quotes).await?);
         }
@@ -151,9 +152,12 @@ async fn reword(
             changed.push(new.id);
         }
     }
-    let words: Vec<String> = telling_words(quotes).into_iter().collect();
-    forgetting::clear_tools(tx, gym, id, &words).await?;
+    forgetting::clear_tools(tx, gym, id, &telling(quotes)).await?;
     Ok(changed)
+}
+
+fn telling(quotes: &[String]) -> Vec<String> {
+    telling_words(quotes).into_iter().collect()
 }
 
 fn take_out(row: &mut TranscriptRow, quotes: &[String], kept: &[String]) {

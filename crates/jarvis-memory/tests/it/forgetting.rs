@@ -4,6 +4,8 @@ use crate::facts::{GOAL, KNEE, Scene};
 use chrono::TimeDelta;
 use jarvis_core::{Category, FactId};
 use jarvis_memory::{facts, process, sessions};
+use proptest::strategy::{Strategy, ValueTree as _};
+use proptest::test_runner::TestRunner;
 
 impl Scene {
     async fn forget(&self, id: FactId) -> facts::Forgotten {
@@ -115,6 +117,106 @@ async fn forgetting_leaves_no_word_of_it_in_any_table() {
         scene.work_off(&[first.clone(), second.clone()]).await;
     }
     assert_eq!(scene.all().await.len(), 2, "it does not come back");
+}
+
+/// The same injury in words that differ, the assistant's echoes of it, and what is about something else.
+const SAID: &[&str] = &[
+    "J'ai mal au genou droit depuis ma chute à Chamonix",
+    "Depuis Chamonix j'ai mal au genou droit",
+    "Bon, le genou droit me fait encore mal depuis Chamonix !",
+    "j'ai mal au GENOU droit, depuis ma chute à chamonix",
+    "JARVIS: Ton genou, la chute à Chamonix, je note.",
+    "JARVIS: On ménage le genou droit après Chamonix.",
+    GOAL,
+    "Je préfère m'entraîner le matin",
+    "Bonjour !",
+];
+
+/// One to three conversations of up to five of these sentences; the first begins with the injury.
+fn conversations() -> impl Strategy<Value = Vec<Vec<&'static str>>> {
+    let sentence = proptest::sample::select(SAID);
+    let talk = proptest::collection::vec(sentence, 0..5);
+    (
+        proptest::sample::select(&SAID[..4]),
+        proptest::collection::vec(talk, 1..4),
+    )
+        .prop_map(|(first, mut talks)| {
+            talks[0].insert(0, first);
+            for talk in &mut talks {
+                if talk.iter().all(|said| said.starts_with("JARVIS")) {
+                    talk.push(GOAL);
+                }
+            }
+            talks
+        })
+}
+
+impl Scene {
+    /// What every table holds, as a digest.
+    async fn holds(&self) -> Vec<(String, Option<String>)> {
+        let pool = self.stage.test.admin_pool();
+        let tables: Vec<String> = sqlx::query_scalar(
+            "select format('%I.%I', n.nspname, c.relname) from pg_class c join pg_namespace n on n.oid = c.relnamespace
+              where c.relkind = 'r' and n.nspname in ('public', 'jarvis', 'auth') order by 1",
+        )
+        .fetch_all(pool)
+        .await
+        .unwrap();
+        let mut found = Vec::new();
+        for table in tables {
+            let digest = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
+                "select md5(string_agg(t::text, '|' order by t::text)) from {table} t"
+            )))
+            .fetch_one(pool)
+            .await
+            .unwrap();
+            found.push((table, digest));
+        }
+        found
+    }
+}
+
+#[tokio::test]
+async fn however_it_was_said_forgetting_once_is_enough() {
+    let mut runner = TestRunner::deterministic();
+    for _ in 0..12 {
+        let talks = conversations().new_tree(&mut runner).unwrap().current();
+        let scene = Scene::new().await;
+        let mut sessions = Vec::new();
+        for talk in &talks {
+            sessions.push(scene.talk(talk).await);
+            scene.stage.clock.advance(TimeDelta::days(1));
+        }
+        let injuries = scene.all().await.into_iter();
+        let injuries: Vec<_> = injuries.filter(|f| f.category == Category::Injury).collect();
+        assert_eq!(injuries.len(), 1, "{talks:?}: {injuries:?}");
+        assert!(!scene.places_of("chamonix").await.is_empty());
+        sqlx::query("delete from jarvis.jobs")
+            .execute(scene.stage.test.admin_pool())
+            .await
+            .unwrap();
+        scene.forget(injuries[0].id).await;
+        let nowhere = Vec::<String>::new();
+        for word in ["chamonix", "genou"] {
+            assert_eq!(scene.places_of(word).await, nowhere, "{talks:?}");
+        }
+        // A second time there is nothing to forget, and nothing changes.
+        let held = scene.holds().await;
+        let operator = scene.operator();
+        let again = facts::forget(&scene.stage.memory, &operator, scene.gym.id, injuries[0].id).await;
+        assert!(again.is_err());
+        assert_eq!(scene.holds().await, held, "{talks:?}");
+        // Nor does anything come back of what is made again.
+        scene.work_off(&sessions).await;
+        for word in ["chamonix", "genou"] {
+            assert_eq!(scene.places_of(word).await, nowhere, "{talks:?}");
+        }
+        let left = scene.all().await;
+        assert!(
+            left.iter().all(|f| f.category != Category::Injury),
+            "{talks:?}: {left:?}"
+        );
+    }
 }
 
 #[tokio::test]

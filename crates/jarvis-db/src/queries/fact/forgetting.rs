@@ -38,14 +38,16 @@ pub async fn quotes(tx: &mut ScopedTx, gym: GymId, fact: FactId) -> Result<Vec<S
     Ok(quotes)
 }
 
-/// The conversations of a member from which a fact, in any of its versions, came, and those in which one of `quotes`
-/// was said; locked in the order of their ids, so that nobody makes memory of them meanwhile.
+/// The conversations of a member from which a fact, in any of its versions, came, those in which one of `quotes` was said,
+/// and those in which the assistant or a tool used one of `words` (folded, singular); locked in the order of their ids, so
+/// that nobody makes memory of them meanwhile.
 pub async fn conversations(
     tx: &mut ScopedTx,
     gym: GymId,
     member: MemberId,
     fact: FactId,
     quotes: &[String],
+    words: &[String],
 ) -> Result<Vec<SessionId>, DbError> {
     let ids = sqlx::query_scalar!(
         r#"select s.session_id from public.conversation_sessions s
@@ -64,12 +66,18 @@ pub async fn conversations(
                                             jarvis.fold(q.quote)) > 0)
                    or exists (select from jarvis.memory_windows w, unnest($4::text[]) as q (quote)
                                where w.gym_id = s.gym_id and w.session_id = s.session_id
-                                 and strpos(jarvis.fold(w.said), jarvis.fold(q.quote)) > 0))
+                                 and strpos(jarvis.fold(w.said), jarvis.fold(q.quote)) > 0)
+                   or exists (select from public.conversation_events e
+                               where e.gym_id = s.gym_id and e.session_id = s.session_id
+                                 and regexp_split_to_array(jarvis.fold(concat_ws(' ',
+                                       case e.event_type when 'ai_transcript' then e.transcript end, e.tool_args::text, e.tool_result::text)),
+                                       '[sx]*([^[:alnum:]]+|$)') && $5::text[]))
             order by s.session_id for update"#,
         gym.as_uuid(),
         member.as_uuid(),
         fact.as_uuid(),
         quotes,
+        words,
     )
     .fetch_all(&mut **tx)
     .await?;
