@@ -47,7 +47,6 @@ await joined('owner_paris', owners, 'gym:paris:desk')
 told.owner_without_gym = await subscribed(owners.channel('desk'))
 told.paula_in_lyon = await subscribed(paulas.channel('gym:lyon:desk'))
 told.nobody = await subscribed(client(anon).channel('desk'))
-told.changes = await subscribed(claires.channel('changes').on('postgres_changes', { event: '*', schema: 'public' }, () => {}))
 
 told.acknowledged = await desk.send({ type: 'broadcast', event: 'arrived', payload: { badge: 'é' } })
 told.bytes = await desk.send({ type: 'broadcast', event: 'bytes', payload: new Uint8Array([0, 255]).buffer })

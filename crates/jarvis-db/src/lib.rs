@@ -3,6 +3,7 @@
 pub mod auth_import;
 pub mod backup;
 pub mod bench;
+pub mod changes;
 pub mod embedded;
 pub mod error;
 pub mod lint;

@@ -1,6 +1,6 @@
 //! The data API as a part of a router: state, the way of a request, CORS, and hearing when the schema changed.
 
-use crate::cache::{Loaded, load};
+use crate::cache::{Loaded, Name, Table, load};
 use crate::error::RestError;
 use crate::openapi;
 use crate::plan::Plan;
@@ -197,6 +197,39 @@ impl Rest {
         )?;
         let plan = Plan::of(&request, &loaded.cache, &loaded.settings)?;
         Ok(plan.map_or_else(Vec::new, |plan| rehearse(&loaded, &request, &plan, &identity)))
+    }
+
+    /// The names of the tables of a schema with a primary key, as they are known now.
+    pub fn tables(&self, schema: &str) -> Vec<String> {
+        let Ok(loaded) = self.loaded() else {
+            return Vec::new();
+        };
+        let tables = loaded.cache.tables.values();
+        tables
+            .filter(|table| table.name.schema == schema && !table.is_view && !table.primary_key.is_empty())
+            .map(|table| table.name.name.clone())
+            .collect()
+    }
+
+    /// One of [`Rest::tables`], with the columns that `*` stands for.
+    pub fn table(&self, schema: &str, name: &str) -> Option<Table> {
+        let loaded = self.loaded().ok()?;
+        let mut table = loaded.cache.tables.get(&Name::new(schema, name))?.clone();
+        table.columns.retain(|column| !loaded.settings.is_private(column));
+        (!table.is_view && !table.primary_key.is_empty()).then_some(table)
+    }
+
+    /// What `GET /{table}?{query}` answers to this identity, for somebody in the same process: a JSON array.
+    ///
+    /// # Errors
+    /// As the request would be refused.
+    pub async fn read_as(&self, identity: &Identity, table: &str, query: &str) -> Result<Vec<u8>, RestError> {
+        let loaded = self.loaded()?;
+        let none = HeaderMap::new();
+        let request = ApiRequest::read(&loaded.settings, &Method::GET, table, Some(query), &none, &[])?;
+        let plan = Plan::of(&request, &loaded.cache, &loaded.settings)?
+            .ok_or_else(|| RestError::new(StatusCode::NOT_FOUND, "PGRST205", "no table is named"))?;
+        Ok(run(&self.0.pool, &loaded, &request, &plan, identity).await?.body)
     }
 
     /// The header by which a request is followed, to be given back.

@@ -6,10 +6,14 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
 use futures_util::future::BoxFuture;
-use jarvis_api::keys::{Gatekeeper, Refusal};
+use jarvis_api::keys::{Admitted, Gatekeeper, Refusal};
+use jarvis_api::realtime::{Rows, Table, Unread};
 use jarvis_core::clock::SharedClock;
 use jarvis_rest::{Gate, Identity, Rest, RestError, Settings, StartError};
 use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,15 +63,94 @@ struct Keys(Arc<Gatekeeper>);
 
 impl Gate for Keys {
     fn admit<'a>(&'a self, headers: &'a HeaderMap) -> BoxFuture<'a, Result<Identity, RestError>> {
-        Box::pin(async move {
-            let admitted = self.0.admit(headers).await.map_err(refused)?;
-            Ok(Identity {
-                anonymous: admitted.role == "anon",
-                role: admitted.role.to_owned(),
-                claims: admitted.claims,
-            })
+        Box::pin(async move { self.0.admit(headers).await.map(identity).map_err(refused) })
+    }
+}
+
+fn identity(admitted: Admitted) -> Identity {
+    Identity {
+        anonymous: admitted.role == "anon",
+        role: admitted.role.to_owned(),
+        claims: admitted.claims,
+    }
+}
+
+/// Reads changed rows for whoever listens to them, with exactly the rights that they have here.
+pub struct AsListener(pub Rest);
+
+impl Rows for AsListener {
+    fn tables(&self) -> BTreeSet<String> {
+        self.0.tables(SCHEMA).into_iter().collect()
+    }
+
+    fn table(&self, name: &str) -> Option<Table> {
+        let columns = self.0.table(SCHEMA, name)?.columns;
+        let columns = columns
+            .into_iter()
+            .map(|column| (column.name, in_short(&column.shown)));
+        Some(Table {
+            columns: columns.collect(),
         })
     }
+
+    fn read<'a>(
+        &'a self,
+        who: &'a Admitted,
+        table: &'a str,
+        query: &'a [(String, String)],
+    ) -> BoxFuture<'a, Result<Vec<Value>, Unread>> {
+        Box::pin(async move {
+            let pairs = query
+                .iter()
+                .map(|(name, value)| format!("{}={}", escaped(name), escaped(value)));
+            let query = pairs.collect::<Vec<_>>().join("&");
+            let body = self
+                .0
+                .read_as(&identity(who.clone()), &escaped(table), &query)
+                .await
+                .map_err(|error| {
+                    if error.status.is_server_error() {
+                        Unread::Unavailable
+                    } else {
+                        Unread::Refused(error.message.clone())
+                    }
+                })?;
+            serde_json::from_slice(&body).map_err(|_| Unread::Unavailable)
+        })
+    }
+}
+
+/// For a query or a path: everything but letters and digits by its bytes.
+fn escaped(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut all, byte| {
+        if byte.is_ascii_alphanumeric() {
+            all.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(all, "%{byte:02X}");
+        }
+        all
+    })
+}
+
+/// A type as PostgreSQL names it inside, and Supabase's clients read it: `int4`, `_text`.
+fn in_short(shown: &str) -> String {
+    if let Some(element) = shown.strip_suffix("[]") {
+        return format!("_{}", in_short(element));
+    }
+    match shown {
+        "smallint" => "int2",
+        "integer" => "int4",
+        "bigint" => "int8",
+        "real" => "float4",
+        "double precision" => "float8",
+        "boolean" => "bool",
+        "character varying" => "varchar",
+        "timestamp with time zone" => "timestamptz",
+        "timestamp without time zone" => "timestamp",
+        other => other,
+    }
+    .to_owned()
 }
 
 /// In the words that clients of Supabase know.

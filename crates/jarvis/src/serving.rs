@@ -126,7 +126,19 @@ pub async fn start(settings: &Settings) -> anyhow::Result<Serving> {
     });
     let told = stop.clone();
     // What else is asked has the other half of the connections.
-    let realtime = Realtime::new(state.clone(), Arc::clone(&keys), most.div_ceil(2), stop.clone());
+    let rows = Arc::new(data_api::AsListener(rest.clone()));
+    let realtime = Realtime::new(
+        state.clone(),
+        Arc::clone(&keys),
+        rows,
+        most.div_ceil(2),
+        stop.clone(),
+    );
+    let follow = realtime.clone().follow();
+    parts.spawn(async move {
+        follow.await;
+        Ok(())
+    });
     let beside = data_api::router(&rest)
         .merge(gotrue::router(state.clone(), keys))
         .merge(realtime.router());

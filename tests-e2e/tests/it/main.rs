@@ -12,6 +12,7 @@ mod auth_import;
 mod backup;
 mod bench;
 mod brake;
+mod changes;
 mod cli;
 mod clock;
 mod connections;

@@ -189,7 +189,6 @@ async fn people_of_a_gym_hear_each_other_and_nobody_else() {
         ("owner_without_gym", "GymRequired"),
         ("paula_in_lyon", "Unauthorized: no such gym"),
         ("nobody", "Unauthorized: sign in"),
-        ("changes", "PostgresChangesUnavailable"),
     ] {
         let words = text(&told, &format!("/{refused}"));
         assert!(words.starts_with(&format!("CHANNEL_ERROR {code}")), "{words}");

@@ -1,9 +1,11 @@
 //! The life of one WebSocket: joins, broadcasts, heartbeats, and every way in which it ends.
 
+use super::changes::Subscriber;
 use super::frame::{MAX_NAME_BYTES, Payload, Push, Told, Unreadable, Version};
 use super::rights::{Reach, Refused, Room};
-use super::rooms::{Delivery, Listener};
+use super::rooms::{Delivery, Listener, Said};
 use super::{CHANNELS, MESSAGE_BYTES, MESSAGES_PER_SECOND, QUEUE, Realtime};
+use crate::keys::Admitted;
 use crate::tokens::LEEWAY;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
@@ -47,12 +49,15 @@ struct Channel {
     join_ref: Option<String>,
     hears_itself: bool,
     acknowledges: bool,
+    /// Its subscriptions to changes of tables.
+    changes: Vec<u64>,
 }
 
 /// What somebody's token opens.
 struct Opened {
     room: Room,
     expires: Option<i64>,
+    who: Arc<Admitted>,
 }
 
 /// What a token opens now; asked at every join and again and again while it lasts.
@@ -62,6 +67,7 @@ async fn open(realtime: &Realtime, token: &SecretString, topic: &str) -> Result<
     Ok(Opened {
         room: reach.room_of(topic)?,
         expires: admitted.claims.get("exp").and_then(Value::as_i64),
+        who: Arc::new(admitted),
     })
 }
 
@@ -129,7 +135,7 @@ impl Connection {
                 () = stop.cancelled() => return Err(STOPPING),
                 () = too_slow.cancelled() => return Err(TOO_SLOW),
                 _ = tick.tick() => self.tick().await?,
-                Some(delivery) = self.waiting.recv() => self.deliver(&delivery).await?,
+                Some(delivery) = self.waiting.recv() => self.deliver(delivery).await?,
                 message = self.socket.recv() => match message {
                     Some(Ok(message)) => self.hear(message).await?,
                     // Not even its end can be read.
@@ -179,7 +185,7 @@ impl Connection {
         match (push.topic.as_str(), push.event.as_str()) {
             (OWN_TOPIC, "heartbeat") => self.reply(&push, "ok", json!({})).await,
             (_, "phx_join") => match self.join(&push).await {
-                Ok(()) => self.joined(&push).await,
+                Ok(changes) => self.joined(&push, &changes).await,
                 Err(words) => self.refuse(&push, &words).await,
             },
             (_, "phx_leave") => {
@@ -204,19 +210,17 @@ impl Connection {
         }
     }
 
-    async fn join(&mut self, push: &Push) -> Result<(), String> {
+    /// Joins; what it hears of tables, as it asked for it, with ids.
+    async fn join(&mut self, push: &Push) -> Result<Vec<Value>, String> {
         let Payload::Json(payload) = &push.payload else {
             return Err("InvalidPayload: an object".to_owned());
         };
         let config = &payload["config"];
-        if config["postgres_changes"]
-            .as_array()
-            .is_some_and(|asked| !asked.is_empty())
-        {
-            return Err(
-                "PostgresChangesUnavailable: JARVIS tells no changes of tables; ask the data API".to_owned(),
-            );
-        }
+        let mut asked = match &config["postgres_changes"] {
+            Value::Null => Vec::new(),
+            Value::Array(asked) => asked.clone(),
+            _ => return Err("InvalidPostgresChanges: an array".to_owned()),
+        };
         let again = self.channels.contains_key(&push.topic);
         if !again && self.channels.len() >= CHANNELS {
             return Err(format!(
@@ -229,9 +233,25 @@ impl Connection {
             .await
             .map_err(|why| why.to_string())?;
         self.leave(&push.topic);
+        let topic: Arc<str> = Arc::from(push.topic.as_str());
+        let mut changes = Vec::new();
+        if !asked.is_empty() {
+            let subscriber = Subscriber {
+                connection: self.id,
+                topic: Arc::clone(&topic),
+                gym: opened.room.0,
+                who: opened.who,
+                queue: self.queue.clone(),
+                too_slow: self.too_slow.clone(),
+            };
+            changes = self.realtime.0.listeners.subscribe(&subscriber, &asked).await?;
+        }
+        for (entry, id) in asked.iter_mut().zip(&changes) {
+            entry["id"] = json!(id);
+        }
         let listener = Listener {
             connection: self.id,
-            topic: Arc::from(push.topic.as_str()),
+            topic,
             queue: self.queue.clone(),
             too_slow: self.too_slow.clone(),
         };
@@ -243,14 +263,23 @@ impl Connection {
             join_ref: push.join_ref.clone(),
             hears_itself: config["broadcast"]["self"] == true,
             acknowledges: config["broadcast"]["ack"] == true,
+            changes,
         };
         self.channels.insert(push.topic.clone(), channel);
-        Ok(())
+        Ok(asked)
     }
 
-    async fn joined(&mut self, push: &Push) -> Result<(), End> {
-        self.reply(push, "ok", json!({"postgres_changes": []})).await?;
-        self.push(&push.topic, "presence_state", json!({})).await
+    async fn joined(&mut self, push: &Push, changes: &[Value]) -> Result<(), End> {
+        self.reply(push, "ok", json!({"postgres_changes": changes}))
+            .await?;
+        self.push(&push.topic, "presence_state", json!({})).await?;
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let channel = push.topic.strip_prefix("realtime:").unwrap_or(&push.topic);
+        let told = json!({"extension": "postgres_changes", "status": "ok", "message": "Subscribed to PostgreSQL",
+            "channel": channel});
+        self.push(&push.topic, "system", told).await
     }
 
     async fn broadcast(&mut self, push: Push) -> Result<(), End> {
@@ -300,6 +329,7 @@ impl Connection {
             Ok(opened) if opened.room == channel.room => {
                 channel.token = token;
                 channel.expires = opened.expires;
+                self.realtime.0.listeners.renew(self.id, topic, &opened.who);
                 Ok(())
             }
             Ok(_) => {
@@ -348,16 +378,29 @@ impl Connection {
         Ok(())
     }
 
-    async fn deliver(&mut self, delivery: &Delivery) -> Result<(), End> {
-        if !self.channels.contains_key(&*delivery.topic) {
+    async fn deliver(&mut self, delivery: Delivery) -> Result<(), End> {
+        let topic = &*delivery.topic;
+        let Some(channel) = self.channels.get(topic) else {
             return Ok(());
-        }
+        };
+        // What was meant for an earlier join is nothing to this one.
+        let (event, payload) = match &delivery.said {
+            Said::Broadcast(payload) => ("broadcast", &**payload),
+            Said::Changed(ids, payload) if ids.iter().all(|id| channel.changes.contains(id)) => {
+                ("postgres_changes", payload)
+            }
+            Said::Lost(id, words) if channel.changes.contains(id) => {
+                // The client joins again by itself.
+                return self.end_channel(topic, words, "phx_error").await;
+            }
+            Said::Changed(..) | Said::Lost(..) => return Ok(()),
+        };
         let told = Told {
             join_ref: None,
             reference: None,
-            topic: &delivery.topic,
-            event: "broadcast",
-            payload: &delivery.payload,
+            topic,
+            event,
+            payload,
         };
         match told.write(self.version) {
             Some(message) => self.send(message).await,
@@ -382,6 +425,7 @@ impl Connection {
     fn leave(&mut self, topic: &str) {
         if let Some(channel) = self.channels.remove(topic) {
             self.realtime.0.rooms.leave(&channel.room, self.id, topic);
+            self.realtime.0.listeners.leave(self.id, topic);
         }
     }
 
@@ -441,6 +485,7 @@ impl Drop for Connection {
     fn drop(&mut self) {
         for (topic, channel) in &self.channels {
             self.realtime.0.rooms.leave(&channel.room, self.id, topic);
+            self.realtime.0.listeners.leave(self.id, topic);
         }
     }
 }

@@ -1,8 +1,11 @@
-//! `/realtime/v1`: broadcasts between the people of one gym, in the words of Phoenix, as Supabase's clients speak them.
+//! `/realtime/v1`: broadcasts between the people of one gym, and changes of tables, in the words of Phoenix, as Supabase's
+//! clients speak them.
 //!
 //! `frame` reads and writes messages, `rights` says whose channel it is, `rooms` who listens where, `connection` is the
-//! life of one WebSocket, `send` takes broadcasts over HTTP. Nothing is stored, and other processes hear nothing.
+//! life of one WebSocket, `send` takes broadcasts over HTTP, `changes` tells what happened to rows. Nothing is stored, and
+//! other processes hear no broadcast.
 
+mod changes;
 mod connection;
 mod frame;
 mod rights;
@@ -18,6 +21,8 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get, post};
 use axum::{Json, Router};
+use changes::Listeners;
+pub use changes::{Rows, Table, Unread};
 use connection::Connection;
 use frame::Version;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
@@ -64,6 +69,7 @@ struct Shared {
     state: ApiState,
     keys: Arc<Gatekeeper>,
     rooms: Rooms,
+    listeners: Listeners,
     places: Arc<Semaphore>,
     over_http: DefaultKeyedRateLimiter<GymId>,
     next: AtomicU64,
@@ -77,9 +83,17 @@ impl std::fmt::Debug for Shared {
 }
 
 impl Realtime {
-    /// Serves until `stop`. At most `connections` at a time.
-    pub fn new(state: ApiState, keys: Arc<Gatekeeper>, connections: usize, stop: CancellationToken) -> Self {
+    /// Serves until `stop`. At most `connections` at a time. Changed rows are read by `rows`, once [`Realtime::follow`] runs.
+    pub fn new(
+        state: ApiState,
+        keys: Arc<Gatekeeper>,
+        rows: Arc<dyn Rows>,
+        connections: usize,
+        stop: CancellationToken,
+    ) -> Self {
+        let listeners = Listeners::new(state.memory.db.clone(), rows, state.memory.clock.clone());
         Self(Arc::new(Shared {
+            listeners,
             state,
             keys,
             rooms: Rooms::default(),
@@ -88,6 +102,11 @@ impl Realtime {
             next: AtomicU64::new(0),
             stop,
         }))
+    }
+
+    /// Hears of changes in the database and tells them, until `stop`.
+    pub async fn follow(self) {
+        self.0.stop.run_until_cancelled(self.0.listeners.follow()).await;
     }
 
     /// Its routes, from the root.

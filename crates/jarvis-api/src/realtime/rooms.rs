@@ -12,7 +12,17 @@ use tokio_util::sync::CancellationToken;
 pub(super) struct Delivery {
     /// As this listener names it.
     pub(super) topic: Arc<str>,
-    pub(super) payload: Arc<Payload>,
+    pub(super) said: Said,
+}
+
+/// What a channel is told without having asked.
+#[derive(Debug, Clone)]
+pub(super) enum Said {
+    Broadcast(Arc<Payload>),
+    /// A row changed, for the subscriptions with these ids.
+    Changed(Vec<u64>, Payload),
+    /// A subscription may have missed something: it ends, and its channel with it.
+    Lost(u64, &'static str),
 }
 
 /// A channel that listens.
@@ -55,7 +65,7 @@ impl Rooms {
             }
             let delivery = Delivery {
                 topic: Arc::clone(&one.topic),
-                payload: Arc::clone(&payload),
+                said: Said::Broadcast(Arc::clone(&payload)),
             };
             if let Err(mpsc::error::TrySendError::Full(_)) = one.queue.try_send(delivery) {
                 one.too_slow.cancel();
@@ -99,7 +109,8 @@ mod tests {
         }
         assert!(slow.too_slow.is_cancelled() && !quick.too_slow.is_cancelled());
         for number in 0..3 {
-            assert_eq!(*read.try_recv().unwrap().payload, Payload::Json(json!(number)));
+            let said = read.try_recv().unwrap().said;
+            assert!(matches!(said, Said::Broadcast(payload) if *payload == Payload::Json(json!(number))));
         }
         rooms.say(&room, Some((2, "realtime:desk")), Payload::Json(json!(3)));
         assert!(read.try_recv().is_err());

@@ -5,6 +5,7 @@
 mod adoption;
 mod backup;
 mod bench;
+mod changes;
 mod consent;
 mod data_map;
 mod embedded;
