@@ -106,7 +106,8 @@ impl Realtime {
 
     /// Hears of changes in the database and tells them, until `stop`.
     pub async fn follow(self) {
-        self.0.stop.run_until_cancelled(self.0.listeners.follow()).await;
+        let following = Box::pin(self.0.listeners.follow());
+        self.0.stop.run_until_cancelled(following).await;
     }
 
     /// Its routes, from the root.
