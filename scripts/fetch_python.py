@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Install into the cache the Python programs that tests use: Schemathesis, which tries the API with requests made
-from its document, and the official client of OpenAI, which reads what `jarvis fake-openai` answers.
+from its document, the official client of OpenAI, which reads what `jarvis fake-openai` answers, and Lifetimes, for the data in it.
 
 Everything is pinned with SHA-256 in requirements-*.txt and installed by pip into folders of their own
 (`pip install --target`): nothing of the machine's Python is changed. Prints JARVIS_SCHEMATHESIS=<folder>,
-JARVIS_OPENAI_SDK=<folder> and JARVIS_TEST_PYTHON=<the Python they are for>.
+JARVIS_OPENAI_SDK=<folder>, JARVIS_LIFETIMES=<folder> and JARVIS_TEST_PYTHON=<the Python they are for>.
 
 They need Python 3.11. An older one, or a machine without network, is told so and the tests are skipped, except
 where CI is set: there everything is tested. Standard library only. Exit codes: 0 done or not possible here, 1 failed.
@@ -45,6 +45,7 @@ class Program:
 
 
 PROGRAMS = [
+    Program("lifetimes", "JARVIS_LIFETIMES", 1, "holds customers on whom published models are checked"),
     Program("schemathesis", "JARVIS_SCHEMATHESIS", 30, "tries the API with requests made from its document"),
     Program("openai", "JARVIS_OPENAI_SDK", 6, "reads what `jarvis fake-openai` answers"),
 ]

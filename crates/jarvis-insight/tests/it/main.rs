@@ -1,0 +1,3 @@
+//! Insight against the outside: published figures, simulated gyms.
+
+mod cdnow;
