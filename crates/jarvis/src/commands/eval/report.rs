@@ -13,7 +13,9 @@ const DAY: NaiveDate = NaiveDate::from_ymd_opt(2026, 3, 18).expect("a day of the
 
 /// Measures on every set of the repository and writes the page.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  jarvis eval report --write docs/eval.md")]
+#[command(
+    after_help = "Examples:\n  jarvis eval report --write docs/eval.md\n  jarvis eval report --locomo locomo10.json --write docs/eval.md"
+)]
 pub struct Arguments {
     /// The folder of the sets
     #[arg(long, value_name = "FOLDER", default_value = "crates/jarvis-memory/eval")]
@@ -21,6 +23,10 @@ pub struct Arguments {
     /// Writes the page there instead of to standard output
     #[arg(long, value_name = "FILE")]
     write: Option<PathBuf>,
+    /// data/locomo10.json of snap-research/LoCoMo (CC BY-NC: fetch it yourself), measured too; without it, what the page to
+    /// write tells of it stays
+    #[arg(long, value_name = "FILE")]
+    locomo: Option<PathBuf>,
 }
 
 /// Where the sets are, and their day.
@@ -54,7 +60,12 @@ pub async fn run(out: Output, a: &Arguments) -> anyhow::Result<Done> {
     let judge = utterances::judge().await?;
     let sets = Sets::of(&a.sets);
     let recalled = recall::section(&sets).await?;
-    let page = page(&sets, &judge, recalled)?;
+    let elsewhere = match (&a.locomo, &a.write) {
+        (Some(path), _) => recall::locomo_section(path).await?,
+        (None, Some(path)) => standing(&std::fs::read_to_string(path).unwrap_or_default()).to_owned(),
+        (None, None) => String::new(),
+    };
+    let page = page(&sets, &judge, [recalled, elsewhere])?;
     match &a.write {
         Some(path) => {
             std::fs::write(path, page).with_context(|| format!("cannot write {}", path.display()))?;
@@ -65,13 +76,21 @@ pub async fn run(out: Output, a: &Arguments) -> anyhow::Result<Done> {
     Ok(Done::Ok)
 }
 
-fn page(sets: &Sets<'_>, judge: &Judge, recalled: String) -> anyhow::Result<String> {
-    let sections = [
+/// What a page tells of a set that is not here; it is the last section.
+fn standing(page: &str) -> &str {
+    page.find(recall::LOCOMO).map_or("", |at| &page[at..])
+}
+
+fn page(sets: &Sets<'_>, judge: &Judge, recalled: [String; 2]) -> anyhow::Result<String> {
+    let own = [
         extract::section(sets)?,
         summary::section(sets)?,
         utterances::section(sets, judge)?,
-        recalled,
     ];
+    let sections = own
+        .into_iter()
+        .chain(recalled)
+        .filter(|section| !section.is_empty());
     let mut text = String::from(
         "# What memory understands, in figures\n\n\
          <!-- Written by `make eval`; do not edit. -->\n\n\
@@ -89,6 +108,27 @@ fn page(sets: &Sets<'_>, judge: &Judge, recalled: String) -> anyhow::Result<Stri
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_measured_on_a_set_that_is_not_here_stays_on_the_page() {
+        let page =
+            std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/eval.md")).unwrap();
+        let kept = standing(&page);
+        assert!(kept.starts_with(recall::LOCOMO) && page.ends_with(kept));
+        assert_eq!(standing("# a page without it"), "");
+        let row = kept.lines().find(|line| line.starts_with("| all |")).unwrap();
+        let figures: Vec<f64> = row
+            .split('|')
+            .filter_map(|cell| cell.trim().parse().ok())
+            .collect();
+        let [questions, _, _, _, r_at_10, r_at_20, _, _, _, session] = figures[..] else {
+            panic!("{row}")
+        };
+        assert!(
+            questions > 1_980.0 && r_at_10 >= 0.78 && r_at_20 >= 0.84 && session >= 0.94,
+            "{row}"
+        );
+    }
 
     #[tokio::test]
     async fn the_page_tells_what_the_heads_reach_today_and_they_reach_their_bars() {

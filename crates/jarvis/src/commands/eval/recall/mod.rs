@@ -250,3 +250,24 @@ pub async fn section(sets: &Sets<'_>) -> anyhow::Result<String> {
     }
     Ok(text)
 }
+
+/// How the section of `docs/eval.md` begins whose set is no part of the repository.
+pub const LOCOMO: &str = "## Recall on LoCoMo";
+
+/// That section: figures alone, since the words are not ours to publish.
+pub async fn locomo_section(path: &Path) -> anyhow::Result<String> {
+    let corpus = recall::read_locomo(&super::text(path)?).map_err(|error| misread(path, &error))?;
+    let report = measure(&corpus).await?;
+    Ok(format!(
+        "{LOCOMO}\n\nTen long conversations in English (Maharana et al., ACL 2024; `data/locomo10.json` of \
+         `snap-research/LoCoMo`), {} turns. Every question whose evidence names a turn that is there ({} name none) is asked of \
+         the production search within its conversation, with the weights of every gym and no model in the loop: \
+         `jarvis eval recall --locomo FILE`, a quarter of an hour. The bars are R@10 .78, R@20 .84 and session any-hit@5 .94. The categories are the \
+         dataset's: 1 several turns, 2 time, 3 open domain, 4 one turn, 5 adversarial.\n\n\
+         The file is CC BY-NC and no part of this repository. `make eval` leaves this section as it was measured last; \
+         `jarvis eval report --locomo FILE --write docs/eval.md` measures it again.\n\n{}",
+        report.units,
+        report.unscorable,
+        tables(&report).trim_end(),
+    ))
+}
