@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "what a test goes without is worth reading")]
 
 mod adoption;
+mod alert_states;
 mod backup;
 mod bench;
 mod changes;

@@ -357,7 +357,7 @@ async fn only_one_open_alert_has_a_dedup_key() {
     assert_eq!(refusal_code(&mut tx, insert).await, "23505");
     run(
         &mut tx,
-        "update public.manager_alerts set status = 'resolved' where dedup_key = 'inactivity:1'",
+        "update public.manager_alerts set status = 'resolved', outcome = 'returned' where dedup_key = 'inactivity:1'",
     )
     .await;
     run(&mut tx, insert).await;
