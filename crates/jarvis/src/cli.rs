@@ -95,6 +95,11 @@ pub enum Command {
     /// Measure what is extracted, summarised and recalled on labelled sets; exit code 3 below a bar
     #[command(subcommand)]
     Eval(commands::eval::Command),
+    /// Make up gyms with visits, contracts and exits, for tests and demos
+    Simulate(commands::simulate::Arguments),
+    /// Who is likely to leave, and whether to believe it
+    #[command(subcommand)]
+    Churn(commands::churn::Command),
     /// Serve made-up answers in the protocol of a provider of models, for tests and development without a key
     FakeOpenai(commands::fake_openai::Arguments),
     /// Measure speed against the guide's design and the floor, on a database of its own
@@ -185,6 +190,8 @@ async fn run_command(global: &Global, command: Command, out: Output) -> anyhow::
         Command::Token(c) => commands::token::run(global, out, c).await,
         Command::Bench(c) => Box::pin(commands::bench::run(global, out, c)).await,
         Command::Eval(c) => commands::eval::run(out, c).await,
+        Command::Simulate(a) => commands::simulate::run(out, &a),
+        Command::Churn(c) => commands::churn::run(out, c),
         Command::Doctor(a) => commands::doctor::run(global, out, a).await,
     }
 }

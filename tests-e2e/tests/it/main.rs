@@ -13,6 +13,7 @@ mod backup;
 mod bench;
 mod brake;
 mod changes;
+mod churn;
 mod cli;
 mod clock;
 mod connections;

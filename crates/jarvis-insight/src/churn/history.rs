@@ -3,7 +3,7 @@
 //! Days are those of the gym's time zone. Each thing has the day it counts for and the day it was recorded, so that what
 //! was known on a day can be told from what came in later.
 
-use chrono::{Days, NaiveDate};
+use chrono::{Days, NaiveDate, TimeDelta};
 use serde::{Deserialize, Serialize};
 
 /// What happened to a contract.
@@ -77,7 +77,7 @@ pub struct Goals {
 }
 
 /// All that is known of one member. The lists are in no particular order.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct History {
     /// The first day of the membership.
     pub joined: NaiveDate,
@@ -102,13 +102,19 @@ impl History {
     ///
     /// A start after an exit begins a new membership; the exit meant is then the last one's.
     pub fn exit(&self, known: NaiveDate) -> Option<NaiveDate> {
-        let mut events: Vec<&ContractEvent> = self.contract.iter().filter(|e| e.recorded < known).collect();
-        events.sort_by_key(|e| (e.effective, e.kind != ContractKind::Unfreeze));
-        let mut clock = ExitClock::default();
-        for event in events {
-            clock.hear(event);
-        }
-        clock.end(known)
+        exit_by(
+            self.contract.iter().filter(|e| e.recorded < known).collect(),
+            known,
+        )
+    }
+
+    /// The day of exit from `as_of` on and within so many days, by what was recorded before `known`. What took effect after
+    /// those days changes nothing: who came back later had left.
+    pub fn exit_within(&self, as_of: NaiveDate, days: i64, known: NaiveDate) -> Option<NaiveDate> {
+        let end = as_of + TimeDelta::days(days);
+        let near = |e: &&ContractEvent| e.recorded < known && e.effective < end;
+        exit_by(self.contract.iter().filter(near).collect(), end.min(known))
+            .filter(|day| *day >= as_of && *day < end)
     }
 
     /// Whether the contract rests on this day, by what was recorded before it.
@@ -143,6 +149,15 @@ impl History {
             && !self.has_announced(as_of)
             && self.exit(as_of).is_none_or(|day| day > as_of)
     }
+}
+
+fn exit_by(mut events: Vec<&ContractEvent>, known: NaiveDate) -> Option<NaiveDate> {
+    events.sort_by_key(|e| (e.effective, e.kind != ContractKind::Unfreeze));
+    let mut clock = ExitClock::default();
+    for event in events {
+        clock.hear(event);
+    }
+    clock.end(known)
 }
 
 /// Walks through a contract's events in the order of their effect.

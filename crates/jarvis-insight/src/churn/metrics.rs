@@ -1,7 +1,7 @@
 //! How good scores were, once it is known who left.
 
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// A score and what came of it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -43,7 +43,8 @@ pub fn auc(outcomes: &[Outcome]) -> Option<WithInterval> {
         .map(|(r, _)| r.all)
         .sum();
     let value = (sum - leavers * (leavers + 1.0) / 2.0) / (leavers * stayers);
-    let mut by_member: HashMap<usize, f64> = HashMap::new();
+    // In order, so that the same outcomes give the same bits.
+    let mut by_member: BTreeMap<usize, f64> = BTreeMap::new();
     for (rank, outcome) in ranks.iter().zip(outcomes) {
         let influence = if outcome.left {
             ((rank.all - rank.within) / stayers - value) / leavers

@@ -2,8 +2,9 @@
 //!
 //! [`history`] is what is known of a member, [`counts`] what was known on a day, [`features`] the numbers the model
 //! reads, [`model`] a discrete-time hazard, [`reasons`] its exact contributions in words. [`metrics`] and [`trust`]
-//! say whether to believe it; [`btyd`] is the textbook rival.
+//! say whether to believe it; [`btyd`] is the textbook rival. [`backtest`] puts all of it to the past of a gym.
 
+pub mod backtest;
 pub mod btyd;
 pub mod counts;
 pub mod drift;

@@ -126,6 +126,36 @@ mod tests {
         assert!(!calibration(&[], 0.15).calibrated);
     }
 
+    /// Half of those at 50 % leave and nobody of those at 0 %: as fair as can be, and far better than one rate.
+    #[test]
+    fn twenty_five_fair_exits_are_not_enough_and_thirty_are() {
+        let fair = |exits: usize| -> Vec<Outcome> {
+            (0..exits * 2)
+                .map(|member| Outcome {
+                    member,
+                    score: 0.5,
+                    left: member % 2 == 0,
+                })
+                .chain((0..exits * 20).map(|member| Outcome {
+                    member: 10_000 + member,
+                    score: 0.0,
+                    left: false,
+                }))
+                .collect()
+        };
+        for (exits, calibrated) in [(25, false), (29, false), (30, true)] {
+            let outcomes = fair(exits);
+            let share = number(exits) / number(outcomes.len());
+            let verdict = calibration(&outcomes, share);
+            assert_eq!(verdict.exits, exits);
+            assert!(
+                (verdict.observed_over_expected.unwrap() - 1.0).abs() < 1e-9 && verdict.brier_skill > 0.4,
+                "{verdict:?}"
+            );
+            assert_eq!(verdict.calibrated, calibrated, "{verdict:?}");
+        }
+    }
+
     #[test]
     fn a_better_model_is_promoted_and_an_equal_or_worse_one_is_not() {
         let good = outcomes(2000, |p| p, 2);

@@ -1,3 +1,4 @@
 //! Insight against the outside: published figures, simulated gyms.
 
 mod cdnow;
+mod simulated;

@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod backup;
 pub mod bench;
+pub mod churn;
 pub mod consent;
 pub mod cost;
 pub mod db;
@@ -24,6 +25,7 @@ pub mod retention;
 pub mod serve;
 pub mod serve_rest;
 pub mod session;
+pub mod simulate;
 pub mod token;
 pub mod up;
 pub mod user;

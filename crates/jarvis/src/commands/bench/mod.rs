@@ -5,7 +5,7 @@ pub mod ingest;
 mod kiosk;
 mod machine;
 pub mod open;
-mod page;
+pub mod page;
 mod pgbench;
 pub mod recall;
 pub mod rest;

@@ -131,7 +131,7 @@ pub fn write(folder: Option<&Path>, name: &str, section: impl Fn(&Words) -> Stri
 }
 
 /// `text` with `section` between `<!-- name -->` and `<!-- /name -->`.
-fn replaced(text: &str, name: &str, section: &str) -> Option<String> {
+pub fn replaced(text: &str, name: &str, section: &str) -> Option<String> {
     let (opening, closing) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
     let begin = text.find(&opening)? + opening.len();
     let end = begin + text.get(begin..)?.find(&closing)?;
