@@ -103,6 +103,55 @@ async fn ours(url: &str, arguments: &[&str]) -> Ended {
     program.run(&[&["gen", "types"], arguments].concat()).await
 }
 
+/// The databases of the conformance cases.
+pub struct Conformance {
+    /// Where each is, and its schemas.
+    pub urls: Vec<(String, &'static str)>,
+    /// It ends with the test.
+    _cluster: Cluster,
+}
+
+/// Builds them; nothing where the cases are not there.
+pub async fn conformance() -> Option<Conformance> {
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/conformance");
+    if !cases.is_dir() {
+        println!("skipped: the conformance schemas are not beside the checkout");
+        return None;
+    }
+    let cluster = Cluster::start_empty().await.unwrap();
+    let mut urls = Vec::new();
+    let mut url = Url::parse(cluster.url().expose_secret()).unwrap();
+    let psql = std::env::var("JARVIS_PG_DIR").map_or("psql".to_owned(), |dir| format!("{dir}/bin/psql"));
+    for (script, database, schemas) in [
+        ("reset_db.sh", "postgrestjs", "public,personal"),
+        ("reset_spec_db.sh", "pgrst_spec", "test"),
+    ] {
+        let (host, port) = (url.host_str().unwrap(), url.port().unwrap());
+        let built = Command::new("bash")
+            .arg(cases.join(script))
+            .arg(database)
+            .env(
+                "PSQL",
+                format!("{psql} -h {host} -p {port} -U {}", url.username()),
+            )
+            .env("PGPASSWORD", url.password().unwrap_or_default())
+            .output()
+            .await
+            .unwrap();
+        assert!(
+            built.status.success(),
+            "{}",
+            String::from_utf8_lossy(&built.stderr)
+        );
+        url.set_path(database);
+        urls.push((url.to_string(), schemas));
+    }
+    Some(Conformance {
+        urls,
+        _cluster: cluster,
+    })
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn types_of_our_schema_are_those_of_the_supabase_cli() {
     let Some(generators) = Generators::fetched() else {
@@ -133,37 +182,11 @@ async fn types_of_the_conformance_schemas_are_those_of_the_supabase_cli() {
     let Some(generators) = Generators::fetched() else {
         return;
     };
-    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/conformance");
-    if !cases.is_dir() {
-        println!("skipped: the conformance schemas are not beside the checkout");
+    let Some(databases) = conformance().await else {
         return;
-    }
-    let cluster = Cluster::start_empty().await.unwrap();
-    let mut url = Url::parse(cluster.url().expose_secret()).unwrap();
-    let psql = std::env::var("JARVIS_PG_DIR").map_or("psql".to_owned(), |dir| format!("{dir}/bin/psql"));
-    for (script, database, schemas) in [
-        ("reset_db.sh", "postgrestjs", "public,personal"),
-        ("reset_spec_db.sh", "pgrst_spec", "test"),
-    ] {
-        let (host, port) = (url.host_str().unwrap(), url.port().unwrap());
-        let built = Command::new("bash")
-            .arg(cases.join(script))
-            .arg(database)
-            .env(
-                "PSQL",
-                format!("{psql} -h {host} -p {port} -U {}", url.username()),
-            )
-            .env("PGPASSWORD", url.password().unwrap_or_default())
-            .output()
-            .await
-            .unwrap();
-        assert!(
-            built.status.success(),
-            "{}",
-            String::from_utf8_lossy(&built.stderr)
-        );
-        url.set_path(database);
-        generators.agree(url.as_str(), schemas).await;
+    };
+    for (url, schemas) in &databases.urls {
+        generators.agree(url, schemas).await;
     }
 }
 

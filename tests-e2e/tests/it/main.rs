@@ -27,6 +27,7 @@ mod embeddings;
 mod fairness;
 mod from_supabase;
 mod gen_types;
+mod gen_types_rust;
 mod guide;
 mod gyms;
 mod import_visits;

@@ -6,6 +6,8 @@ mod nullability;
 mod order;
 mod read;
 mod relationships;
+mod rust;
+mod rust_names;
 mod typescript;
 
 pub use read::{Catalogue, ReadError};
@@ -15,5 +17,10 @@ impl Catalogue {
     /// formatting.
     pub fn typescript(&self) -> String {
         typescript::write(self)
+    }
+
+    /// As Rust, for `serde` and `serde_json`: what the data API sends and takes, as structs and enums.
+    pub fn rust(&self) -> String {
+        rust::write(self)
     }
 }

@@ -12,17 +12,18 @@ use std::path::PathBuf;
 /// What can be written.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Write the types of tables, views, functions and enums, for supabase-js
+    /// Write the types of tables, views, functions and enums, for supabase-js or for Rust
     #[command(after_help = EXAMPLES)]
     Types(Arguments),
 }
 
 const EXAMPLES: &str = "\
-The TypeScript is what `supabase gen types` prints, after formatting. Any PostgreSQL will do, and any login: types are made of
+The TypeScript is what `supabase gen types` prints, after formatting. The Rust needs serde and serde_json. Any PostgreSQL will do, and any login: types are made of
 what it may use. Nothing is written to the database.
 
 Examples:
   jarvis gen types --output lib/database.types.ts
+  jarvis gen types --lang rust --output src/database.rs
   jarvis gen types --schema public,personal | npx prettier --parser typescript
   DATABASE_URL=postgres://reader:…@host/db jarvis gen types --schema sales";
 
@@ -50,6 +51,8 @@ pub struct Arguments {
 enum Language {
     /// For supabase-js
     Typescript,
+    /// For serde and serde_json
+    Rust,
 }
 
 /// Runs the command.
@@ -60,6 +63,7 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
     let catalogue = read.map_err(refused)?;
     let text = match arguments.lang {
         Language::Typescript => catalogue.typescript(),
+        Language::Rust => catalogue.rust(),
     };
     let Some(file) = arguments.output else {
         out.data(&json!({ "types": text }), |_| text.clone())?;
