@@ -90,16 +90,12 @@ pub async fn start(settings: &Settings) -> anyhow::Result<Serving> {
     }
     let mut parts = JoinSet::new();
     if settings.work {
-        let work = wiring::runner(&memory, &readiness)?.run(stop.clone());
-        parts.spawn(async move {
-            work.await;
-            Ok(())
-        });
-        let tend = kept_exports::tend(settings.home.clone(), memory.clone(), stop.clone());
-        parts.spawn(async move {
-            tend.await;
-            Ok(())
-        });
+        parts.spawn(endless(wiring::runner(&memory, &readiness)?.run(stop.clone())));
+        parts.spawn(endless(kept_exports::tend(
+            settings.home.clone(),
+            memory.clone(),
+            stop.clone(),
+        )));
     } else {
         readiness.note_works_elsewhere();
     }
@@ -125,8 +121,8 @@ pub async fn start(settings: &Settings) -> anyhow::Result<Serving> {
         }
     });
     let told = stop.clone();
-    // What else is asked has the other half of the connections.
     let rows = Arc::new(data_api::AsListener(rest.clone()));
+    // What else is asked has the other half of the connections.
     let realtime = Realtime::new(
         state.clone(),
         Arc::clone(&keys),
@@ -134,11 +130,7 @@ pub async fn start(settings: &Settings) -> anyhow::Result<Serving> {
         most.div_ceil(2),
         stop.clone(),
     );
-    let follow = realtime.clone().follow();
-    parts.spawn(async move {
-        follow.await;
-        Ok(())
-    });
+    parts.spawn(endless(realtime.clone().follow()));
     let beside = data_api::router(&rest)
         .merge(gotrue::router(state.clone(), keys))
         .merge(realtime.router());
@@ -162,6 +154,12 @@ pub async fn start(settings: &Settings) -> anyhow::Result<Serving> {
         stop,
         parts,
     })
+}
+
+/// A part that has nothing to report when it ends.
+async fn endless(part: impl Future<Output = ()>) -> anyhow::Result<()> {
+    part.await;
+    Ok(())
 }
 
 async fn data_api(

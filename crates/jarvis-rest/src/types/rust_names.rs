@@ -77,11 +77,11 @@ fn converted(name: &str, case: Case) -> String {
         before = c;
     }
     if !text.contains(stays) {
-        text = match case {
+        text.clear();
+        text.push_str(match case {
             Case::Snake => "unnamed",
             Case::Pascal => "Unnamed",
-        }
-        .to_owned();
+        });
     }
     if text.starts_with(|c: char| c.is_ascii_digit()) {
         text.insert(0, '_');
