@@ -56,8 +56,9 @@ pub fn literal(text: &str) -> String {
 
 /// Letters and digits stay, with the letters of French; every other sign parts words, as does a capital after a small letter.
 fn converted(name: &str, case: Case) -> String {
-    let stays =
-        |c: char| c.is_ascii_alphanumeric() || matches!(c, 'À'..='Ö' | 'Ø'..='ö' | 'ø'..='ÿ' | 'Œ' | 'œ');
+    let stays = |c: char| {
+        c.is_ascii_alphanumeric() || matches!(c, 'À'..='Ö' | 'Ø'..='ö' | 'ø'..='ÿ' | 'Œ' | 'œ' | 'Ÿ')
+    };
     let mut text = String::new();
     let mut before = ' ';
     for c in name.chars() {
@@ -76,7 +77,7 @@ fn converted(name: &str, case: Case) -> String {
         }
         before = c;
     }
-    if !text.contains(stays) {
+    if !name.contains(stays) {
         text.clear();
         text.push_str(match case {
             Case::Snake => "unnamed",
