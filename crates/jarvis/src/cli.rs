@@ -76,6 +76,9 @@ pub enum Command {
     /// Who read or changed what
     #[command(subcommand)]
     Audit(commands::audit::Command),
+    /// What happened in a gym, what stands out and what to do
+    #[command(subcommand)]
+    Report(commands::report::Command),
     /// How long things are kept, and what is past its time
     Retention(commands::retention::Arguments),
     /// Add, pair and revoke kiosks
@@ -183,6 +186,7 @@ async fn run_command(global: &Global, command: Command, out: Output) -> anyhow::
         Command::Cost(c) => commands::cost::run(global, out, c).await,
         Command::Audit(c) => commands::audit::run(global, out, c).await,
         Command::Keys(a) => commands::keys::run(global, out, a).await,
+        Command::Report(c) => commands::report::run(global, out, c).await,
         Command::Retention(a) => commands::retention::run(global, out, a).await,
         Command::Kiosk(c) => commands::kiosk::run(global, out, c).await,
         Command::Import(c) => commands::import::run(global, out, c).await,

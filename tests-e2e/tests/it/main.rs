@@ -44,6 +44,7 @@ mod privacy;
 mod program;
 mod provider;
 mod realtime;
+mod reports;
 mod schema_fuzz;
 mod server;
 mod shutdown;

@@ -18,6 +18,7 @@ pub mod price;
 pub mod privacy;
 pub mod pulse;
 pub mod reembed;
+pub mod report;
 pub mod retention;
 pub mod session;
 pub mod summary;

@@ -20,6 +20,7 @@ pub mod kiosk;
 pub mod member;
 pub mod migration;
 pub mod recall;
+pub mod report;
 pub mod restore;
 pub mod retention;
 pub mod serve;

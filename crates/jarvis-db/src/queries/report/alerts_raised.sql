@@ -1,0 +1,3 @@
+select count(*)::float8 as value, count(*) as n
+  from public.manager_alerts
+ where gym_id = $1 and created_at >= $2 and created_at < $3 and created_at <= $4
