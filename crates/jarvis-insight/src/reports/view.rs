@@ -55,12 +55,18 @@ impl View {
             .iter()
             .filter_map(|plot| Some((chart(&plot.key)?, plot)))
             .collect();
+        let warning = age_of_analytics(report, language);
+        // Said once, at the top.
+        let findings = findings(report, style)
+            .into_iter()
+            .filter(|finding| warning.as_ref() != Some(finding))
+            .collect();
         Self {
             title: title(report, language),
             as_of: as_of(report, language),
-            warning: age_of_analytics(report, language),
+            warning,
             summary: summary(report, style),
-            findings: findings(report, style),
+            findings,
             actions: actions(report, style),
             rows: figures
                 .into_iter()
