@@ -38,6 +38,41 @@ impl Language {
     pub fn message_language(self) -> Self {
         if self == Self::Fr { Self::Fr } else { Self::En }
     }
+
+    /// The months from January on, in the language of messages.
+    pub fn months(self) -> [&'static str; 12] {
+        if self == Self::Fr {
+            [
+                "janvier",
+                "février",
+                "mars",
+                "avril",
+                "mai",
+                "juin",
+                "juillet",
+                "août",
+                "septembre",
+                "octobre",
+                "novembre",
+                "décembre",
+            ]
+        } else {
+            [
+                "January",
+                "February",
+                "March",
+                "April",
+                "May",
+                "June",
+                "July",
+                "August",
+                "September",
+                "October",
+                "November",
+                "December",
+            ]
+        }
+    }
 }
 
 /// Why a text is no language.

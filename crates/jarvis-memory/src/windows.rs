@@ -46,35 +46,7 @@ pub fn texts(turns: &[Turn]) -> Vec<String> {
 
 /// A day as people say it, so that "en mars" finds what was said in March.
 fn spelled(day: NaiveDate, language: Language) -> String {
-    const FRENCH: [&str; 12] = [
-        "janvier",
-        "février",
-        "mars",
-        "avril",
-        "mai",
-        "juin",
-        "juillet",
-        "août",
-        "septembre",
-        "octobre",
-        "novembre",
-        "décembre",
-    ];
-    const ENGLISH: [&str; 12] = [
-        "January",
-        "February",
-        "March",
-        "April",
-        "May",
-        "June",
-        "July",
-        "August",
-        "September",
-        "October",
-        "November",
-        "December",
-    ];
-    let months = if language == Language::Fr { FRENCH } else { ENGLISH };
+    let months = language.months();
     let month = usize::try_from(day.month0()).ok().and_then(|m| months.get(m));
     format!("{} {} {}", day.day(), month.unwrap_or(&""), day.year())
 }

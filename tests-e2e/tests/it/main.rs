@@ -12,6 +12,7 @@ mod auth_import;
 mod backup;
 mod bench;
 mod brake;
+mod browser;
 mod changes;
 mod churn;
 mod cli;

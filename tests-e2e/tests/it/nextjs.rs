@@ -1,5 +1,6 @@
 //! `examples/nextjs`, built and started as on any host, and used by a manager in a real browser.
 
+use crate::browser::browser;
 use crate::gyms;
 use crate::program::{Program, text};
 use crate::server::Server;
@@ -8,7 +9,6 @@ use crate::typescript::Checkout;
 use jarvis_testkit::TestDb;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
-use std::path::PathBuf;
 use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Child;
@@ -19,22 +19,6 @@ const EMAIL: &str = "claire@example.org";
 const OTHER_EMAIL: &str = "paul@example.org";
 /// No server is there: building the application asks nobody.
 const NOWHERE: &str = "http://127.0.0.1:9";
-
-/// Debian's browser. Only on a developer's machine a test may go without.
-fn browser() -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path)
-        .map(|folder| folder.join("chromium"))
-        .find(|program| program.is_file());
-    if found.is_none() {
-        assert!(
-            std::env::var_os("CI").is_none(),
-            "there is no chromium in the PATH"
-        );
-        println!("skipped: there is no chromium in the PATH; `make test` installs Debian's when root");
-    }
-    found
-}
 
 /// The application, started.
 struct Application {

@@ -1,12 +1,13 @@
 //! `jarvis report`: every number comes from the statement beside it, and the page prints on two sheets.
 
+use crate::browser::browser;
 use crate::gyms;
 use crate::program::{Program, text};
 use jarvis_testkit::TestDb;
 use serde_json::Value;
 use sqlx::AssertSqlSafe;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 /// A gym with 30 members, visits on every day of two weeks, alerts and conversations.
@@ -176,7 +177,7 @@ async fn a_week_is_counted_in_the_zone_of_the_gym_compared_and_kept_once() {
         assert!(first.stdout.contains(said), "{said}\n{}", first.stdout);
     }
     assert!(
-        first.stdout.contains("n'ont encore jamais été calculées"),
+        first.stdout.contains("pas encore d'analyses des membres"),
         "{}",
         first.stdout
     );
@@ -207,10 +208,26 @@ async fn a_week_is_counted_in_the_zone_of_the_gym_compared_and_kept_once() {
         "{}",
         out.stdout
     );
-    let later = program
-        .run(&[&run[..], &["--as-of", "2199-01-01T00:00:00Z"]].concat())
-        .await;
-    assert_eq!(later.code, 2, "{later:?}");
+}
+
+#[tokio::test]
+async fn nothing_is_kept_of_what_is_refused() {
+    let db = TestDb::new().await;
+    let program = Program::on(&db);
+    gyms::gym(&program, "lyon").await;
+    for refused in [
+        &["--of", "2199-01-01"][..],
+        &["--shareable", "--format", "sql"],
+        &["--shareable", "--json"],
+        &["--json", "--format", "html"],
+        &["--as-of", "1969-12-31T00:00:00Z"],
+        &["--as-of", "2199-01-01T00:00:00Z"],
+    ] {
+        let run = [&["report", "run", "daily_summary", "--gym", "lyon"], refused].concat();
+        assert_eq!(program.run(&run).await.code, 2, "{refused:?}");
+    }
+    let kept = program.json(&["report", "list", "--gym", "lyon"]).await;
+    assert_eq!(kept.as_array().unwrap().len(), 0, "{kept:#}");
 }
 
 #[tokio::test]
@@ -233,10 +250,25 @@ async fn a_gym_where_nothing_happened_and_old_analytics_are_told() {
     for said in [
         "Nothing was recorded in this period",
         "Check that everything is connected",
-        "have never been computed",
+        "There are no analytics of the members",
     ] {
         assert!(silent.contains(said), "{said}\n{silent}");
     }
+    // A report that counts no visits does not say that there were none.
+    let run_other = [
+        "report",
+        "run",
+        "member_satisfaction",
+        "--gym",
+        "lyon",
+        "--of",
+        "2026-03-10",
+        "--lang",
+        "en",
+    ];
+    let satisfaction = program.run(&run_other).await.stdout;
+    assert!(satisfaction.contains("Conversations: 0"), "{satisfaction}");
+    assert!(!satisfaction.contains("no visit"), "{satisfaction}");
     let member = gyms::member(&program, "lyon", "B1", "Léa", "").await;
     sqlx::query(
         "insert into public.member_analytics (gym_id, member_id, updated_at)
@@ -310,19 +342,4 @@ async fn the_page_prints_on_two_sheets_in_both_languages() {
             assert_eq!(sheets(&browser, &page), 2, "{kind} {lang}");
         }
     }
-}
-
-fn browser() -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path)
-        .map(|folder| folder.join("chromium"))
-        .find(|program| program.is_file());
-    if found.is_none() {
-        assert!(
-            std::env::var_os("CI").is_none(),
-            "there is no chromium in the PATH"
-        );
-        println!("skipped: there is no chromium in the PATH; `make test` installs Debian's when root");
-    }
-    found
 }

@@ -5,34 +5,6 @@ use chrono::{DateTime, Datelike as _, Days, NaiveDate, TimeDelta, Utc, Weekday};
 use chrono_tz::Tz;
 use jarvis_core::Language;
 
-const MONTHS_FR: [&str; 12] = [
-    "janvier",
-    "février",
-    "mars",
-    "avril",
-    "mai",
-    "juin",
-    "juillet",
-    "août",
-    "septembre",
-    "octobre",
-    "novembre",
-    "décembre",
-];
-const MONTHS_EN: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
 const DAYS_FR: [&str; 7] = [
     "lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche",
 ];
@@ -51,8 +23,7 @@ fn french(language: Language) -> bool {
 }
 
 fn month(date: NaiveDate, language: Language) -> &'static str {
-    let names = if french(language) { &MONTHS_FR } else { &MONTHS_EN };
-    names[date.month0() as usize]
+    language.months()[date.month0() as usize]
 }
 
 fn weekday(day: Weekday, language: Language) -> &'static str {

@@ -67,12 +67,12 @@ fn write_to(text: &mut String, view: &View, language: jarvis_core::Language) -> 
             writeln!(text, "{}", say("Rien à montrer.", "Nothing to show."))?;
         }
         for bar in &chart.bars {
-            writeln!(text, "- {}: {}", escaped(&bar.label), bar.text)?;
+            writeln!(text, "- {} — {}", escaped(&bar.label), bar.text)?;
         }
     }
     writeln!(text, "\n## {}\n", say("Définitions", "Definitions"))?;
     for row in &view.rows {
-        writeln!(text, "- **{}**: {}", row.name, row.meaning)?;
+        writeln!(text, "- **{}** — {}", row.name, row.meaning)?;
     }
     Ok(())
 }

@@ -25,7 +25,7 @@ pub use sql::sql;
 pub use wording::{Action, Priority, actions, findings, summary, title};
 
 use crate::InsightError;
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, SubsecRound as _, TimeDelta, Utc};
 use chrono_tz::Tz;
 use jarvis_core::{GymId, Language, Scope};
 use jarvis_db::queries::gym;
@@ -57,7 +57,7 @@ pub struct Report {
     pub until: DateTime<Utc>,
     /// What was recorded later is not in it.
     pub as_of: DateTime<Utc>,
-    /// When the members' analytics were computed that it shows; none when they never were.
+    /// When the members' analytics were computed that it shows; none when there were none yet.
     pub analytics_as_of: Option<DateTime<Utc>>,
     /// The numbers.
     pub figures: Vec<Reading>,
@@ -125,7 +125,7 @@ pub enum Freshness {
     Fresh(TimeDelta),
     /// Older.
     Stale(TimeDelta),
-    /// Never computed.
+    /// None are known from before the report's moment.
     Never,
 }
 
@@ -245,6 +245,8 @@ async fn read(
         .timezone
         .parse()
         .map_err(|_| InsightError::TimeZone(found.timezone.clone()))?;
+    // As exactly as PostgreSQL keeps it.
+    let as_of = as_of.trunc_subsecs(6);
     let today = as_of.with_timezone(&timezone).date_naive();
     let period = match day {
         None => kind.last_before(today),

@@ -98,14 +98,24 @@ fn of(count: f64, n: i64, style: Style) -> String {
         Language::Fr => "sur",
         _ => "of",
     };
-    if style.hides(count) || style.hides(all) {
-        return hidden(style);
-    }
     format!(
         "{} {between} {}",
         number(count, 0, language),
         number(all, 0, language)
     )
+}
+
+/// What stands for `count` of `n` when it, those left over or all of them are too few to be shown; else none.
+fn part(count: f64, n: i64, style: Style) -> Option<String> {
+    #[expect(clippy::cast_precision_loss, reason = "counts of a gym")]
+    let all = n as f64;
+    if style.hides(count) || style.hides(all) {
+        Some(hidden(style))
+    } else if style.hides(all - count) {
+        Some(NONE.to_owned())
+    } else {
+        None
+    }
 }
 
 /// What stands for a count that is hidden.
@@ -127,9 +137,14 @@ pub fn shown(figure: Figure, value: Option<f64>, n: i64, style: Style) -> String
         Unit::Count if style.hides(value) => hidden(style),
         Unit::Count => number(value, 0, style.language),
         Unit::Part if n == 0 => NONE.to_owned(),
-        Unit::Part => of(value, n, style),
-        Unit::Share if n < FEW => of((value * all).round(), n, style),
-        Unit::Share => percent(value, style.language),
+        Unit::Part => part(value, n, style).unwrap_or_else(|| of(value, n, style)),
+        Unit::Share => part((value * all).round(), n, style).unwrap_or_else(|| {
+            if n < FEW {
+                of((value * all).round(), n, style)
+            } else {
+                percent(value, style.language)
+            }
+        }),
         Unit::Mean(_) if n < FEW => NONE.to_owned(),
         Unit::Mean(decimals) => number(value, decimals, style.language),
     }
@@ -167,7 +182,12 @@ pub fn change(figure: Figure, reading: &Reading, style: Style) -> String {
                 signed(number(is - was, 0, language), is - was)
             }
         }
-        Unit::Share if enough => {
+        Unit::Share
+            if enough
+                && ![(is, reading.n), (was, before.n)]
+                    .iter()
+                    .any(|(share, n)| hides_share(*share, *n, style)) =>
+        {
             let points = (is - was) * 100.0;
             let text = number(points, 0, language);
             signed(format!("{text} pts"), points)
@@ -175,6 +195,12 @@ pub fn change(figure: Figure, reading: &Reading, style: Style) -> String {
         Unit::Mean(decimals) if enough => signed(number(is - was, decimals, language), is - was),
         Unit::Share | Unit::Mean(_) => none(),
     }
+}
+
+fn hides_share(share: f64, n: i64, style: Style) -> bool {
+    #[expect(clippy::cast_precision_loss, reason = "counts of a gym")]
+    let all = n as f64;
+    part((share * all).round(), n, style).is_some()
 }
 
 #[cfg(test)]
@@ -233,6 +259,14 @@ mod tests {
         assert_eq!(shown(Figure::AtRisk, Some(2.0), 300, OUT), "<5");
         assert_eq!(shown(Figure::NegativeShare, Some(1.0 / 3.0), 3, OUT), "<5");
         assert_eq!(shown_n(3, OUT), "<5");
+        // A percentage of enough still tells of one, or of all but one.
+        assert_eq!(shown(Figure::NegativeShare, Some(0.05), 20, OUT), "<5");
+        assert_eq!(shown(Figure::NegativeShare, Some(0.95), 20, OUT), NONE);
+        assert_eq!(shown(Figure::NegativeShare, Some(0.5), 20, OUT), "50%");
+        assert_eq!(shown(Figure::AtRisk, Some(297.0), 300, OUT), NONE);
+        let share = |is| reading(Some(is), 20, Some((Some(0.5), 20)));
+        assert_eq!(change(Figure::NegativeShare, &share(0.05), OUT), NONE);
+        assert_eq!(change(Figure::NegativeShare, &share(0.25), OUT), "−25 pts");
         // The difference of two counts that are shown would give the third away.
         assert_eq!(
             change(

@@ -1,8 +1,8 @@
 //! The statements that a report's numbers come from, for psql.
 
 use super::Report;
-use super::view::{chart, figure};
 use chrono::{DateTime, SecondsFormat, Utc};
+use jarvis_db::queries::report::{Chart, Figure};
 use std::fmt::Write as _;
 
 /// The statement behind one number or chart.
@@ -13,8 +13,11 @@ pub(super) struct Statement {
 
 /// The statements of a report's numbers and charts, in their order.
 pub(super) fn statements(report: &Report) -> Vec<Statement> {
-    let figures = report.figures.iter().filter_map(|reading| figure(&reading.key));
-    let charts = report.charts.iter().filter_map(|plot| chart(&plot.key));
+    let figures = report
+        .figures
+        .iter()
+        .filter_map(|reading| Figure::named(&reading.key));
+    let charts = report.charts.iter().filter_map(|plot| Chart::named(&plot.key));
     figures
         .map(|figure| statement(figure.key(), figure.sql(), figure.is_of_now()))
         .chain(charts.map(|chart| statement(chart.key(), chart.sql(), chart.is_of_now())))

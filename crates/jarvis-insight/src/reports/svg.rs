@@ -25,7 +25,7 @@ pub(super) fn bars(drawing: &Drawing) -> Markup {
                 @let high = (HEIGHT - FOOT - HEAD) * bar.value / tallest;
                 @let top = HEIGHT - FOOT - high;
                 rect x=(short(left + step * 0.1)) y=(short(top)) width=(short(step * 0.8)) height=(short(high)) {
-                    title { (bar.label) " : " (bar.text) }
+                    title { (bar.label) " — " (bar.text) }
                 }
                 @if i % every == 0 {
                     text x=(short(left + step / 2.0)) y=(short(HEIGHT - 3.0)) { (bar.label) }

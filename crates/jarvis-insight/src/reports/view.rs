@@ -48,12 +48,12 @@ impl View {
         let figures: Vec<_> = report
             .figures
             .iter()
-            .filter_map(|reading| Some((figure(&reading.key)?, reading)))
+            .filter_map(|reading| Some((Figure::named(&reading.key)?, reading)))
             .collect();
         let charts: Vec<_> = report
             .charts
             .iter()
-            .filter_map(|plot| Some((chart(&plot.key)?, plot)))
+            .filter_map(|plot| Some((Chart::named(&plot.key)?, plot)))
             .collect();
         let warning = age_of_analytics(report, language);
         // Said once, at the top.
@@ -78,16 +78,6 @@ impl View {
                 .collect(),
         }
     }
-}
-
-/// The number of this name.
-pub(super) fn figure(key: &str) -> Option<Figure> {
-    Figure::ALL.iter().copied().find(|figure| figure.key() == key)
-}
-
-/// The chart of this name.
-pub(super) fn chart(key: &str) -> Option<Chart> {
-    Chart::ALL.iter().copied().find(|chart| chart.key() == key)
 }
 
 fn row(figure: Figure, reading: &Reading, style: Style) -> Row {

@@ -36,6 +36,13 @@ pub struct Action {
 /// Product, 1931), wide because a report makes many comparisons.
 const STANDS_OUT: f64 = 3.0;
 
+/// What is told whenever it is not zero, however usual.
+const ALWAYS_TOLD: [Figure; 3] = [
+    Figure::KiosksSilent,
+    Figure::FailedConversations,
+    Figure::AlertsPressing,
+];
+
 /// `Bilan de la semaine — Salle du Port, du 2 mars 2026 au 8 mars 2026`.
 pub fn title(report: &Report, language: Language) -> String {
     let name = match report.kind {
@@ -97,15 +104,14 @@ fn told(figure: Figure, reading: &Reading, style: Style) -> String {
     }
 }
 
-/// Whether nothing at all happened, in a report that counts what happens.
+/// Whether nothing at all happened, in a report that counts both visits and conversations.
 pub fn is_silent(report: &Report) -> bool {
-    let nothing = |figure| {
+    let none = |figure| {
         report
             .reading(figure)
-            .is_none_or(|reading| reading.value == Some(0.0))
+            .is_some_and(|reading| reading.value == Some(0.0))
     };
-    let counts = [Figure::Visits, Figure::Conversations, Figure::Visitors];
-    counts.iter().any(|figure| report.reading(*figure).is_some()) && counts.into_iter().all(nothing)
+    none(Figure::Visits) && none(Figure::Conversations)
 }
 
 /// How old the analytics are, when that is not as it should be.
@@ -114,11 +120,11 @@ pub fn age_of_analytics(report: &Report, language: Language) -> Option<String> {
     match report.freshness() {
         Freshness::Fresh(_) => None,
         Freshness::Never if french => Some(
-            "Les analyses des membres n'ont encore jamais été calculées : risque et engagement manquent."
+            "Il n'y a pas encore d'analyses des membres à ce moment : risque et engagement manquent."
                 .to_owned(),
         ),
         Freshness::Never => Some(
-            "The members' analytics have never been computed yet: risk and engagement are missing."
+            "There are no analytics of the members at this moment yet: risk and engagement are missing."
                 .to_owned(),
         ),
         Freshness::Stale(age) => {
@@ -141,17 +147,14 @@ pub fn findings(report: &Report, style: Style) -> Vec<String> {
     let language = style.language;
     let mut found = Vec::new();
     found.extend(age_of_analytics(report, language));
-    for figure in [
-        Figure::KiosksSilent,
-        Figure::FailedConversations,
-        Figure::AlertsPressing,
-    ] {
+    for figure in ALWAYS_TOLD {
         if let Some(reading) = some(report, figure) {
             found.push(format!("{}.", told(figure, reading, style)));
         }
     }
     for reading in &report.figures {
-        let Some(figure) = Figure::ALL.iter().copied().find(|f| f.key() == reading.key) else {
+        let known = Figure::named(&reading.key).filter(|figure| !ALWAYS_TOLD.contains(figure));
+        let Some(figure) = known else {
             continue;
         };
         let Some(z) = standard_errors(figure, reading) else {

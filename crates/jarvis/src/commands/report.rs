@@ -5,7 +5,7 @@ use crate::failure::{Done, WrongUse};
 use crate::global::Global;
 use crate::language::Lang;
 use crate::output::{Output, table, talk};
-use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
+use chrono::{DateTime, Days, NaiveDate, SecondsFormat, Utc};
 use jarvis_core::{Clock as _, Language, SystemClock};
 use jarvis_db::queries::report as stored;
 use jarvis_insight::reports::{self, Audience, Kind, Report, Style};
@@ -108,7 +108,6 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
             how,
         } => {
             how.check(out)?;
-            let desk = connection::desk(global, gym.as_deref()).await?;
             let now = SystemClock.now();
             let as_of = as_of.unwrap_or(now);
             if as_of > now {
@@ -116,6 +115,17 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
                     WrongUse("--as-of lies in the future: nothing is known of it yet".to_owned()).into(),
                 );
             }
+            // No zone is more than a day ahead.
+            let last = as_of.date_naive() + Days::new(1);
+            if as_of < DateTime::UNIX_EPOCH || of.is_some_and(|day| day < NaiveDate::default() || day > last)
+            {
+                return Err(WrongUse(
+                    "--of and --as-of lie after 1970, and --of no later than the moment of the report"
+                        .to_owned(),
+                )
+                .into());
+            }
+            let desk = connection::desk(global, gym.as_deref()).await?;
             let report = if dry_run {
                 reports::make(&desk.db, &desk.scope, desk.gym, kind, of, as_of).await?
             } else {
@@ -123,9 +133,7 @@ pub async fn run(global: &Global, out: Output, command: Command) -> anyhow::Resu
                 talk(&format!("kept as {id}"));
                 report
             };
-            if report.from >= as_of {
-                talk("The period begins after the moment of the report: there is nothing in it yet.");
-            } else if report.until > as_of {
+            if report.until > as_of {
                 talk("The period is not over at the moment of the report: its numbers still grow.");
             }
             how.write(out, &report)
@@ -179,11 +187,16 @@ impl Kept {
 }
 
 impl How {
-    /// `--json` is the canonical document; a page cannot be that.
+    /// Refuses what contradicts itself, before anything is kept.
     fn check(&self, out: Output) -> Result<(), WrongUse> {
         if out.is_json() && !matches!(self.format, Format::Json | Format::Md) {
             return Err(WrongUse(
                 "--json and --format contradict each other; give one of them".to_owned(),
+            ));
+        }
+        if self.shareable && (out.is_json() || matches!(self.format, Format::Json | Format::Sql)) {
+            return Err(WrongUse(
+                "JSON and SQL tell every count: --shareable is for --format md and html".to_owned(),
             ));
         }
         Ok(())
@@ -200,13 +213,6 @@ impl How {
             style.audience = Audience::Shareable;
         }
         let json = out.is_json() || self.format == Format::Json;
-        if json && self.shareable {
-            return Err(WrongUse(
-                "the canonical document holds every count: --shareable is for --format md and html"
-                    .to_owned(),
-            )
-            .into());
-        }
         let text = match self.format {
             _ if json => format!("{}\n", serde_json::to_string_pretty(report)?),
             Format::Html => reports::html(report, style),

@@ -87,7 +87,7 @@ pub fn run(out: Output, a: &Arguments) -> anyhow::Result<Done> {
     let bar = progress(u64::from(a.gyms));
     let (mut members, mut visits, mut exits) = (0, 0, 0);
     for gym in 1..=a.gyms {
-        for history in a.size.gym(a.seed + u64::from(gym) - 1).simulate() {
+        for history in a.size.gym(a.seed.wrapping_add(u64::from(gym - 1))).simulate() {
             members += 1;
             visits += history.visits.len();
             exits += usize::from(history.exit(a.size.end).is_some());

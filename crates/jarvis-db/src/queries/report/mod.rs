@@ -60,6 +60,11 @@ macro_rules! statements {
                 match self { $(Self::$variant => $key,)+ }
             }
 
+            /// The one of this name.
+            pub fn named(key: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|one| one.key() == key)
+            }
+
             /// The statement: `$1` is the gym; `$2`, `$3` and `$4` the window's `from`, `until` and `as_of`, or `$2` the
             /// window's `as_of` where [`Self::is_of_now`].
             pub fn sql(self) -> &'static str {
