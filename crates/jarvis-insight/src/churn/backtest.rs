@@ -113,7 +113,7 @@ pub struct Report {
     pub scores: usize,
     /// Exits within 30 days of a score.
     pub exits: usize,
-    /// One for each rival.
+    /// One for each rival; MBG/NBD is not among them where it could not be fitted.
     pub judged: Vec<Judged>,
     /// Whether to believe it.
     pub verdict: Verdict,
@@ -163,7 +163,7 @@ struct Scored {
 /// month before any exit is seen.
 pub fn backtest(histories: &[History], end: NaiveDate, base_rate: f64) -> Report {
     let Some(begin) = histories.iter().map(|h| h.joined).min() else {
-        return report(&[], &[]);
+        return report(&[], &[], false);
     };
     let mut days: Vec<NaiveDate> = (1..=(end - begin).num_days() / HORIZON_DAYS)
         .map(|n| end - TimeDelta::days(n * HORIZON_DAYS))
@@ -207,7 +207,7 @@ pub fn backtest(histories: &[History], end: NaiveDate, base_rate: f64) -> Report
             base_rate,
         ));
     }
-    report(&tested, &scored)
+    report(&tested, &scored, alive.is_some())
 }
 
 /// A day that is tested.
@@ -301,11 +301,12 @@ fn weeks(time: TimeDelta) -> f64 {
     time.num_days() as f64 / 7.0
 }
 
-fn report(tested: &[NaiveDate], scored: &[Scored]) -> Report {
+fn report(tested: &[NaiveDate], scored: &[Scored], mbg_nbd: bool) -> Report {
     let exits = scored.iter().filter(|s| s.exit.is_some()).count();
     let judged: Vec<Judged> = Rival::ALL
         .into_iter()
         .enumerate()
+        .filter(|(_, rival)| mbg_nbd || *rival != Rival::MbgNbd)
         .map(|(i, rival)| judge(i, rival, tested, scored, exits))
         .collect();
     let mut report = Report {
@@ -444,6 +445,18 @@ mod tests {
         );
         let nobody = backtest(&[], end(), 0.034);
         assert_eq!((nobody.exits, nobody.verdict), (0, Verdict::TooFewExits));
+    }
+
+    #[test]
+    fn a_rival_that_could_not_be_fitted_is_not_judged() {
+        let mut unseen = gym(20, 1);
+        for history in &mut unseen {
+            history.visits.clear();
+        }
+        let report = backtest(&unseen, end(), 0.034);
+        assert!(report.scores > 100, "{report:?}");
+        assert!(report.of(Rival::MbgNbd).is_none() && report.of(Rival::Recency).is_some());
+        assert!(backtest(&gym(20, 1), end(), 0.034).of(Rival::MbgNbd).is_some());
     }
 
     #[test]
